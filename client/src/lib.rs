@@ -1,0 +1,1 @@
+//! Typed client of the Bosun API, with watch, resume and retry.

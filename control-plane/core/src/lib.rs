@@ -1,0 +1,1 @@
+//! The pure heart of the control plane: state machine, admission, controllers, scheduler.

@@ -1,0 +1,1 @@
+//! The node agent: dials the control plane and runs what it is assigned.

@@ -1,0 +1,47 @@
+//! The real machine behind the traits: the one module in which the banned calls are allowed.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this module is the edge that the bans point to"
+)]
+
+mod disk;
+mod network;
+
+use std::io;
+
+use futures::future::BoxFuture;
+
+pub(crate) use disk::SystemDisk;
+pub(crate) use network::SystemNetwork;
+
+use crate::{Clock, Entropy, WallTime, Workers};
+
+/// The machine's clocks.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn wall(&self) -> WallTime {
+        WallTime::from(std::time::SystemTime::now())
+    }
+}
+
+/// The kernel's random bytes.
+pub(crate) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).expect("the kernel hands out random bytes once it has booted");
+    }
+}
+
+/// One thread per piece of work.
+pub(crate) struct SystemWorkers;
+
+impl Workers for SystemWorkers {
+    fn spawn(&self, name: &str, work: BoxFuture<'static, ()>) -> io::Result<()> {
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || futures::executor::block_on(work))
+            .map(drop)
+    }
+}

@@ -1,0 +1,60 @@
+//! Compiles every .proto file below proto/ to Rust: messages, gRPC services, and Kubernetes JSON for the k8s.io packages.
+
+#![expect(clippy::disallowed_methods, reason = "a build script has no Host; it reads the schema and writes code")]
+
+#[path = "build/json.rs"]
+mod json;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+const ROOT: &str = "proto";
+
+/// The messages whose JSON is written by hand in src/scalars.rs.
+const SCALARS: [&str; 5] = [
+    "k8s.io.apimachinery.pkg.apis.meta.v1.Time",
+    "k8s.io.apimachinery.pkg.apis.meta.v1.MicroTime",
+    "k8s.io.apimachinery.pkg.apis.meta.v1.FieldsV1",
+    "k8s.io.apimachinery.pkg.api.resource.Quantity",
+    "k8s.io.apimachinery.pkg.util.intstr.IntOrString",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={ROOT}");
+    println!("cargo:rerun-if-changed=build");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; this is a cargo build script")?);
+
+    let mut files = Vec::new();
+    proto_files(Path::new(ROOT), &mut files)?;
+    files.sort();
+    let mut compiler = protox::Compiler::new([ROOT])?;
+    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+
+    fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
+    fs::write(out.join("json.rs"), json::generate(&compiler.descriptor_pool(), &SCALARS))?;
+
+    let mut prost = tonic_prost_build::Config::new();
+    prost.btree_map(["."]).bytes(["."]).include_file("packages.rs");
+    for scalar in SCALARS.iter().filter(|name| name.ends_with("Time")) {
+        prost.type_attribute(scalar, "#[derive(PartialOrd, Ord)]");
+    }
+    tonic_prost_build::configure()
+        .server_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
+        .client_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
+        .compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
+    Ok(())
+}
+
+/// All .proto files below `folder`.
+fn proto_files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            proto_files(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "proto") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,1 +1,4 @@
 //! The node agent: dials the control plane and runs what it is assigned.
+
+pub mod journal;
+pub mod runtime;

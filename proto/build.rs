@@ -1,6 +1,9 @@
 //! Compiles every .proto file below proto/ to Rust: messages, gRPC services, and Kubernetes JSON for the k8s.io packages.
 
-#![expect(clippy::disallowed_methods, reason = "a build script has no Host; it reads the schema and writes code")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a build script has no Host; it reads the schema and writes code"
+)]
 
 #[path = "build/json.rs"]
 mod json;
@@ -23,16 +26,23 @@ const SCALARS: [&str; 5] = [
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={ROOT}");
     println!("cargo:rerun-if-changed=build");
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; this is a cargo build script")?);
+    let out =
+        PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; this is a cargo build script")?);
 
     let mut files = Vec::new();
     proto_files(Path::new(ROOT), &mut files)?;
     files.sort();
     let mut compiler = protox::Compiler::new([ROOT])?;
-    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    compiler
+        .include_imports(true)
+        .include_source_info(true)
+        .open_files(&files)?;
 
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    fs::write(out.join("json.rs"), json::generate(&compiler.descriptor_pool(), &SCALARS))?;
+    fs::write(
+        out.join("json.rs"),
+        json::generate(&compiler.descriptor_pool(), &SCALARS),
+    )?;
 
     let mut prost = tonic_prost_build::Config::new();
     prost.btree_map(["."]).bytes(["."]).include_file("packages.rs");

@@ -23,49 +23,87 @@ pub(crate) fn generate(pool: &DescriptorPool, scalars: &[&str]) -> String {
     let timed = with_times(&messages);
     let mut code = String::new();
     for message in &messages {
-        message_code(&mut code, message, &timed).expect("writing to a String does not fail");
+        json_code(&mut code, message)
+            .and_then(|()| zero_times_code(&mut code, message, &timed))
+            .expect("writing to a String does not fail");
     }
     code
 }
 
-fn message_code(code: &mut String, message: &MessageDescriptor, timed: &BTreeSet<String>) -> std::fmt::Result {
+fn json_code(code: &mut String, message: &MessageDescriptor) -> std::fmt::Result {
     let name = rust_type(message);
     let inline = message.fields().find(|field| option(field, "inline"));
     writeln!(code, "impl crate::json::Message for {name} {{")?;
-    writeln!(code, "fn read_field(&mut self, field: &str, value: Value, unknown: &mut Vec<String>) -> Read {{")?;
+    writeln!(
+        code,
+        "fn read_field(&mut self, field: &str, value: Value, unknown: &mut Vec<String>) -> Read {{"
+    )?;
     writeln!(code, "match field {{")?;
     for field in message.fields().filter(|field| !option(field, "inline")) {
-        writeln!(code, "{:?} => self.{} = ReadJson::read(value, unknown)?,", field.name(), rust_field(&field))?;
+        writeln!(
+            code,
+            "{:?} => self.{} = ReadJson::read(value, unknown)?,",
+            field.name(),
+            rust_field(&field)
+        )?;
     }
     match &inline {
         Some(field) => {
-            writeln!(code, "_ => return crate::json::read_inline(&mut self.{}, field, value, unknown),", rust_field(field))?;
+            writeln!(
+                code,
+                "_ => return crate::json::read_inline(&mut self.{}, field, value, unknown),",
+                rust_field(field)
+            )?;
         }
         None => writeln!(code, "_ => return Ok(Some(value)),")?,
     }
     writeln!(code, "}}\nOk(None)\n}}")?;
-    writeln!(code, "fn write_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {{")?;
+    writeln!(
+        code,
+        "fn write_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {{"
+    )?;
     for field in message.fields() {
         let rust = rust_field(&field);
         if option(&field, "inline") {
-            writeln!(code, "if let Some(inline) = &self.{rust} {{ inline.write_fields(map)?; }}")?;
+            writeln!(
+                code,
+                "if let Some(inline) = &self.{rust} {{ inline.write_fields(map)?; }}"
+            )?;
         } else if option(&field, "always") {
             writeln!(code, "map.serialize_entry({:?}, &self.{rust})?;", field.name())?;
         } else {
-            writeln!(code, "crate::json::write_entry(map, {:?}, &self.{rust})?;", field.name())?;
+            writeln!(
+                code,
+                "crate::json::write_entry(map, {:?}, &self.{rust})?;",
+                field.name()
+            )?;
         }
     }
     writeln!(code, "Ok(())\n}}\n}}")?;
-    writeln!(code, "crate::json::implement_serde!({name});")?;
+    writeln!(code, "crate::json::implement_serde!({name});")
+}
 
+fn zero_times_code(
+    code: &mut String,
+    message: &MessageDescriptor,
+    timed: &BTreeSet<String>,
+) -> std::fmt::Result {
+    let name = rust_type(message);
     if !timed.contains(message.full_name()) {
         return Ok(());
     }
-    writeln!(code, "impl crate::zero_times::ZeroTimes for {name} {{\nfn drop_zero_times(&mut self) {{")?;
+    writeln!(
+        code,
+        "impl crate::zero_times::ZeroTimes for {name} {{\nfn drop_zero_times(&mut self) {{"
+    )?;
     for field in message.fields() {
         match field.kind() {
             Kind::Message(inner) if inner.full_name() == TIME => {
-                writeln!(code, "crate::zero_times::drop_zero_time(&mut self.{});", rust_field(&field))?;
+                writeln!(
+                    code,
+                    "crate::zero_times::drop_zero_time(&mut self.{});",
+                    rust_field(&field)
+                )?;
             }
             Kind::Message(inner) if timed.contains(inner.full_name()) => {
                 writeln!(code, "self.{}.drop_zero_times();", rust_field(&field))?;
@@ -98,21 +136,28 @@ fn with_times(messages: &[MessageDescriptor]) -> BTreeSet<String> {
 
 /// Whether the field has the option of bosun/json/options.proto.
 fn option(field: &FieldDescriptor, name: &str) -> bool {
-    let extension = field.parent_pool().get_extension_by_name(&format!("bosun.json.{name}"));
+    let extension = field
+        .parent_pool()
+        .get_extension_by_name(&format!("bosun.json.{name}"));
     extension.is_some_and(|extension| field.options().get_extension(&extension).as_bool() == Some(true))
 }
 
 /// The path of the type that prost writes for a message.
 fn rust_type(message: &MessageDescriptor) -> String {
     let package = message.package_name().replace('.', "::");
-    format!("crate::generated::{package}::{}", message.name().to_upper_camel_case())
+    format!(
+        "crate::generated::{package}::{}",
+        message.name().to_upper_camel_case()
+    )
 }
 
 /// The name of the field that prost writes.
 fn rust_field(field: &FieldDescriptor) -> String {
     let name = field.name().to_snake_case();
     match name.as_str() {
-        "type" | "continue" | "ref" | "use" | "in" | "for" | "match" | "mod" | "where" | "enum" => format!("r#{name}"),
+        "type" | "continue" | "ref" | "use" | "in" | "for" | "match" | "mod" | "where" | "enum" => {
+            format!("r#{name}")
+        }
         _ => name,
     }
 }

@@ -28,7 +28,10 @@ impl Display for SchemaError {
 impl SchemaError {
     /// An error at the value being read; the readers around it put their part of the path in front.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { path: String::new(), message: message.into() }
+        Self {
+            path: String::new(),
+            message: message.into(),
+        }
     }
 
     /// `wanted` with its article: "a string".
@@ -50,7 +53,10 @@ fn describe(value: &Value) -> String {
         Value::Bool(flag) => flag.to_string(),
         Value::Number(number) => format!("the number {number}"),
         Value::String(text) if text.chars().count() > LENGTH_MAX => {
-            format!("the string {:?}...", text.chars().take(LENGTH_MAX).collect::<String>())
+            format!(
+                "the string {:?}...",
+                text.chars().take(LENGTH_MAX).collect::<String>()
+            )
         }
         Value::String(text) => format!("the string {text:?}"),
         Value::Array(_) => "a list".to_owned(),
@@ -151,7 +157,11 @@ pub(crate) fn read_inline<T: Message>(
 
 impl<T: ReadJson> ReadJson for Option<T> {
     fn read(value: Value, unknown: &mut Vec<String>) -> Result<Self, SchemaError> {
-        if value.is_null() { Ok(None) } else { T::read(value, unknown).map(Some) }
+        if value.is_null() {
+            Ok(None)
+        } else {
+            T::read(value, unknown).map(Some)
+        }
     }
 }
 
@@ -163,7 +173,11 @@ impl<T: ReadJson> ReadJson for Vec<T> {
             other => return Err(SchemaError::mismatch("a list", &other)),
         };
         let read = |(index, value)| {
-            read_at(|| format!("[{index}]"), unknown, |unknown| T::read(value, unknown))
+            read_at(
+                || format!("[{index}]"),
+                unknown,
+                |unknown| T::read(value, unknown),
+            )
         };
         values.into_iter().enumerate().map(read).collect()
     }
@@ -209,9 +223,9 @@ impl ReadJson for i64 {
     fn read(value: Value, _unknown: &mut Vec<String>) -> Result<Self, SchemaError> {
         match &value {
             Value::Null => Ok(0),
-            Value::Number(number) => {
-                number.as_i64().ok_or_else(|| SchemaError::mismatch("a whole number of 64 bits", &value))
-            }
+            Value::Number(number) => number
+                .as_i64()
+                .ok_or_else(|| SchemaError::mismatch("a whole number of 64 bits", &value)),
             other => Err(SchemaError::mismatch("a whole number", other)),
         }
     }
@@ -283,7 +297,11 @@ pub(crate) fn write_entry<M: SerializeMap, T: Absent + Serialize>(
     field: &'static str,
     value: &T,
 ) -> Result<(), M::Error> {
-    if value.is_absent() { Ok(()) } else { map.serialize_entry(field, value) }
+    if value.is_absent() {
+        Ok(())
+    } else {
+        map.serialize_entry(field, value)
+    }
 }
 
 /// What `Serialize` does for every message.
@@ -299,7 +317,10 @@ pub fn read_strict<T: ReadJson>(value: Value) -> Result<T, SchemaError> {
     let message = T::read(value, &mut unknown)?;
     match unknown.into_iter().next() {
         None => Ok(message),
-        Some(path) => Err(SchemaError { path, message: "unknown field".to_owned() }),
+        Some(path) => Err(SchemaError {
+            path,
+            message: "unknown field".to_owned(),
+        }),
     }
 }
 
@@ -307,7 +328,10 @@ pub fn read_strict<T: ReadJson>(value: Value) -> Result<T, SchemaError> {
 macro_rules! implement_serde {
     ($name:ty) => {
         impl ::serde::Serialize for $name {
-            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> ::core::result::Result<S::Ok, S::Error> {
+            fn serialize<S: ::serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> ::core::result::Result<S::Ok, S::Error> {
                 $crate::json::write(self, serializer)
             }
         }
@@ -319,7 +343,9 @@ macro_rules! implement_serde {
 macro_rules! implement_deserialize {
     ($name:ty) => {
         impl<'de> ::serde::Deserialize<'de> for $name {
-            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::core::result::Result<Self, D::Error> {
+            fn deserialize<D: ::serde::Deserializer<'de>>(
+                deserializer: D,
+            ) -> ::core::result::Result<Self, D::Error> {
                 let value = ::serde_json::Value::deserialize(deserializer)?;
                 $crate::json::read_strict(value).map_err(::serde::de::Error::custom)
             }

@@ -4,10 +4,16 @@
 //! storage (prost), Kubernetes JSON ([`json`]) and kubectl's binary bodies.
 
 pub mod json;
+pub mod key;
+pub mod kinds;
+pub mod object;
 pub mod scalars;
 pub mod zero_times;
 
 pub use json::SchemaError;
+pub use key::Key;
+pub use kinds::{Kind, KindInfo};
+pub use object::{Object, Resource};
 pub use scalars::{IntOrString, MicroTime, Quantity, Time};
 
 /// The descriptors of all packages, for gRPC server reflection.

@@ -10,14 +10,18 @@ use crate::json::{ReadJson, SchemaError, implement_deserialize};
 impl Serialize for FieldsV1 {
     /// Bytes that are no JSON object (they can only come from a binary client) are shown as an empty one.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_slice::<Map<String, Value>>(&self.raw).unwrap_or_default().serialize(serializer)
+        serde_json::from_slice::<Map<String, Value>>(&self.raw)
+            .unwrap_or_default()
+            .serialize(serializer)
     }
 }
 
 impl ReadJson for FieldsV1 {
     fn read(value: Value, _unknown: &mut Vec<String>) -> Result<Self, SchemaError> {
         match value {
-            Value::Object(_) => Ok(Self { raw: Bytes::from(value.to_string()) }),
+            Value::Object(_) => Ok(Self {
+                raw: Bytes::from(value.to_string()),
+            }),
             Value::Null => Ok(Self::default()),
             other => Err(SchemaError::mismatch("an object", &other)),
         }
@@ -36,6 +40,12 @@ mod tests {
         let fields: FieldsV1 = serde_json::from_str(text).unwrap();
         assert_eq!(fields.raw, text);
         assert_eq!(serde_json::to_string(&fields).unwrap(), text);
-        assert_eq!(serde_json::to_string(&FieldsV1 { raw: Bytes::from("[1]") }).unwrap(), "{}");
+        assert_eq!(
+            serde_json::to_string(&FieldsV1 {
+                raw: Bytes::from("[1]")
+            })
+            .unwrap(),
+            "{}"
+        );
     }
 }

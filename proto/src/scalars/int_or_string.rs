@@ -15,7 +15,11 @@ const TYPE_STRING: i64 = 1;
 impl IntOrString {
     /// The number, unless this is a text.
     pub const fn as_int(&self) -> Option<i32> {
-        if self.r#type == TYPE_INT { Some(self.int_val) } else { None }
+        if self.r#type == TYPE_INT {
+            Some(self.int_val)
+        } else {
+            None
+        }
     }
 
     /// The text, unless this is a number.
@@ -26,13 +30,21 @@ impl IntOrString {
 
 impl From<i32> for IntOrString {
     fn from(number: i32) -> Self {
-        Self { r#type: TYPE_INT, int_val: number, str_val: String::new() }
+        Self {
+            r#type: TYPE_INT,
+            int_val: number,
+            str_val: String::new(),
+        }
     }
 }
 
 impl From<&str> for IntOrString {
     fn from(text: &str) -> Self {
-        Self { r#type: TYPE_STRING, int_val: 0, str_val: text.to_owned() }
+        Self {
+            r#type: TYPE_STRING,
+            int_val: 0,
+            str_val: text.to_owned(),
+        }
     }
 }
 
@@ -72,7 +84,10 @@ mod tests {
 
     #[test]
     fn both_forms() {
-        for (text, value) in [("0", IntOrString::from(0)), ("\"http\"", IntOrString::from("http"))] {
+        for (text, value) in [
+            ("0", IntOrString::from(0)),
+            ("\"http\"", IntOrString::from("http")),
+        ] {
             assert_eq!(serde_json::from_str::<IntOrString>(text).unwrap(), value);
             assert_eq!(serde_json::to_string(&value).unwrap(), text);
         }

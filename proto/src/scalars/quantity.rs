@@ -17,8 +17,18 @@ const NANOS_MAX: i128 = i64::MAX as i128 * NANO;
 const NANOS_PER_MILLI: i128 = 1_000_000;
 
 /// Suffixes of powers of ten, with the power.
-const DECIMAL: [(&str, i32); 10] =
-    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+const DECIMAL: [(&str, i32); 10] = [
+    ("n", -9),
+    ("u", -6),
+    ("m", -3),
+    ("", 0),
+    ("k", 3),
+    ("M", 6),
+    ("G", 9),
+    ("T", 12),
+    ("P", 15),
+    ("E", 18),
+];
 /// Suffixes of powers of two; each is 2^10 times the one before.
 const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
@@ -49,17 +59,26 @@ pub struct Amount {
 impl Amount {
     /// An amount in thousandths, shown with decimal suffixes: 1500 is `1500m`.
     pub fn from_milli(milli: i64) -> Self {
-        Self { nanos: i128::from(milli) * NANOS_PER_MILLI, form: Form::Decimal }
+        Self {
+            nanos: i128::from(milli) * NANOS_PER_MILLI,
+            form: Form::Decimal,
+        }
     }
 
     /// A whole amount, shown with decimal suffixes.
     pub fn from_value(value: i64) -> Self {
-        Self { nanos: i128::from(value) * NANO, form: Form::Decimal }
+        Self {
+            nanos: i128::from(value) * NANO,
+            form: Form::Decimal,
+        }
     }
 
     /// A whole amount, shown with binary suffixes where they are exact: 2048 is `2Ki`.
     pub fn from_bytes(bytes: i64) -> Self {
-        Self { nanos: i128::from(bytes) * NANO, form: Form::Binary }
+        Self {
+            nanos: i128::from(bytes) * NANO,
+            form: Form::Binary,
+        }
     }
 
     /// In units of 10^-9.
@@ -80,7 +99,10 @@ impl Amount {
     /// The sum, at most 2^63 - 1 in size, in the form of `self`.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self { nanos: (self.nanos + other.nanos).clamp(-NANOS_MAX, NANOS_MAX), form: self.form }
+        Self {
+            nanos: (self.nanos + other.nanos).clamp(-NANOS_MAX, NANOS_MAX),
+            form: self.form,
+        }
     }
 }
 
@@ -126,7 +148,9 @@ fn parse(text: &str) -> Option<Amount> {
         b'+' => (1, &text[1..]),
         _ => (1, text),
     };
-    let end = unsigned.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(unsigned.len());
+    let end = unsigned
+        .find(|letter: char| !letter.is_ascii_digit() && letter != '.')
+        .unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.len() + fraction.len() == 0 || fraction.contains('.') {
@@ -134,11 +158,19 @@ fn parse(text: &str) -> Option<Amount> {
     }
     let (form, power_of_ten, power_of_two) = parse_suffix(suffix)?;
 
-    let digits_max = if form == Form::Binary { DIGITS_MAX_BINARY } else { DIGITS_MAX_DECIMAL };
+    let digits_max = if form == Form::Binary {
+        DIGITS_MAX_BINARY
+    } else {
+        DIGITS_MAX_DECIMAL
+    };
     let mut mantissa: u128 = 0;
     let mut dropped: i64 = 0;
     let mut inexact = false;
-    for digit in whole.bytes().chain(fraction.bytes()).map(|byte| u128::from(byte - b'0')) {
+    for digit in whole
+        .bytes()
+        .chain(fraction.bytes())
+        .map(|byte| u128::from(byte - b'0'))
+    {
         if mantissa >= 10_u128.pow(u32::try_from(digits_max).ok()? - 1) {
             dropped += 1;
             inexact |= digit != 0;
@@ -149,7 +181,10 @@ fn parse(text: &str) -> Option<Amount> {
     // In units of 10^-9, hence the nine.
     let power_of_ten = i64::from(power_of_ten) + 9 + dropped - i64::try_from(fraction.len()).ok()?;
     let magnitude = scale(mantissa << power_of_two, power_of_ten, inexact);
-    Some(Amount { nanos: sign * magnitude.min(NANOS_MAX), form })
+    Some(Amount {
+        nanos: sign * magnitude.min(NANOS_MAX),
+        form,
+    })
 }
 
 /// The family, the power of ten and the power of two of a suffix.
@@ -157,7 +192,11 @@ fn parse_suffix(suffix: &str) -> Option<(Form, i32, u32)> {
     if let Some((_, power)) = DECIMAL.iter().find(|(name, _)| *name == suffix) {
         return Some((Form::Decimal, *power, 0));
     }
-    if let Some((_, power)) = BINARY.iter().zip((10..).step_by(10)).find(|(name, _)| **name == suffix) {
+    if let Some((_, power)) = BINARY
+        .iter()
+        .zip((10..).step_by(10))
+        .find(|(name, _)| **name == suffix)
+    {
         return Some((Form::Binary, 0, power));
     }
     let exponent = suffix.strip_prefix(['e', 'E'])?;
@@ -169,7 +208,9 @@ fn scale(mantissa: u128, power_of_ten: i64, inexact: bool) -> i128 {
     if mantissa == 0 {
         return 0;
     }
-    let factor = u32::try_from(power_of_ten.unsigned_abs()).ok().and_then(|power| 10_u128.checked_pow(power));
+    let factor = u32::try_from(power_of_ten.unsigned_abs())
+        .ok()
+        .and_then(|power| 10_u128.checked_pow(power));
     let scaled = match (factor, power_of_ten < 0) {
         (Some(factor), true) => {
             let exact = !inexact && mantissa.is_multiple_of(factor);
@@ -192,7 +233,11 @@ impl fmt::Display for Amount {
                 number /= 1024;
                 steps += 1;
             }
-            return write!(formatter, "{number}{}", if steps == 0 { "" } else { BINARY[steps - 1] });
+            return write!(
+                formatter,
+                "{number}{}",
+                if steps == 0 { "" } else { BINARY[steps - 1] }
+            );
         }
         let (mut number, mut power) = (self.nanos, -9);
         while number != 0 && number % 1_000 == 0 && power < 18 {
@@ -204,7 +249,10 @@ impl fmt::Display for Amount {
             (_, 0) => write!(formatter, "{number}"),
             _ if self.form == Form::Exponent => write!(formatter, "{number}e{power}"),
             _ => {
-                let suffix = DECIMAL.iter().find(|(_, of)| *of == power).map_or("", |(name, _)| *name);
+                let suffix = DECIMAL
+                    .iter()
+                    .find(|(_, of)| *of == power)
+                    .map_or("", |(name, _)| *name);
                 write!(formatter, "{number}{suffix}")
             }
         }
@@ -230,14 +278,18 @@ impl Quantity {
 
 impl From<Amount> for Quantity {
     fn from(amount: Amount) -> Self {
-        Self { string: amount.to_string() }
+        Self {
+            string: amount.to_string(),
+        }
     }
 }
 
 impl From<&str> for Quantity {
     /// The text as it is, checked or not.
     fn from(text: &str) -> Self {
-        Self { string: text.to_owned() }
+        Self {
+            string: text.to_owned(),
+        }
     }
 }
 

@@ -51,9 +51,25 @@ fn canonical_forms() {
 
 #[test]
 fn what_is_refused() {
-    for wrong in
-        ["", " ", "-", ".", "1 ", " 1", "1.2.3", "1ki", "1K", "1e", "1e+", "1i", "--1", "1Kii", "0x10", "ä", "1e99999999999"]
-    {
+    for wrong in [
+        "",
+        " ",
+        "-",
+        ".",
+        "1 ",
+        " 1",
+        "1.2.3",
+        "1ki",
+        "1K",
+        "1e",
+        "1e+",
+        "1i",
+        "--1",
+        "1Kii",
+        "0x10",
+        "ä",
+        "1e99999999999",
+    ] {
         assert!(wrong.parse::<Amount>().is_err(), "{wrong:?}");
     }
 }
@@ -82,10 +98,22 @@ fn order_sum_and_constructors() {
 
 #[test]
 fn json_is_checked_and_canonical() {
-    for (json, canonical) in [("\"0.5\"", "500m"), ("2", "2"), ("0.25", "250m"), ("1e3", "1k"), ("null", "0")] {
-        assert_eq!(serde_json::from_str::<Quantity>(json).unwrap().string, canonical, "{json}");
+    for (json, canonical) in [
+        ("\"0.5\"", "500m"),
+        ("2", "2"),
+        ("0.25", "250m"),
+        ("1e3", "1k"),
+        ("null", "0"),
+    ] {
+        assert_eq!(
+            serde_json::from_str::<Quantity>(json).unwrap().string,
+            canonical,
+            "{json}"
+        );
     }
-    let error = serde_json::from_str::<Quantity>("\"64mb\"").unwrap_err().to_string();
+    let error = serde_json::from_str::<Quantity>("\"64mb\"")
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("64mb") && error.contains("500m"), "{error}");
     assert!(serde_json::from_str::<Quantity>("true").is_err());
 }

@@ -34,18 +34,26 @@ impl Time {
     #[expect(clippy::cast_possible_truncation, reason = "a remainder below 1000")]
     pub const fn from_millis(millis: i64) -> Self {
         let nanos = millis.rem_euclid(1_000) as i32 * NANOS_PER_MILLI;
-        Self { seconds: millis.div_euclid(1_000), nanos }
+        Self {
+            seconds: millis.div_euclid(1_000),
+            nanos,
+        }
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z, rounded down; saturating.
     pub const fn as_millis(self) -> i64 {
-        self.seconds.saturating_mul(1_000).saturating_add((self.nanos / NANOS_PER_MILLI) as i64)
+        self.seconds
+            .saturating_mul(1_000)
+            .saturating_add((self.nanos / NANOS_PER_MILLI) as i64)
     }
 
     /// The same point `seconds` later (earlier, when negative); saturating.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
-        Self { seconds: self.seconds.saturating_add(seconds), nanos: self.nanos }
+        Self {
+            seconds: self.seconds.saturating_add(seconds),
+            nanos: self.nanos,
+        }
     }
 
     /// The same point `millis` later (earlier, when negative); saturating.
@@ -55,7 +63,10 @@ impl Time {
         let nanos = self.nanos as i64 + millis.rem_euclid(1_000) * NANOS_PER_MILLI as i64;
         let carry = nanos.div_euclid(NANOS_PER_SECOND as i64);
         Self {
-            seconds: self.seconds.saturating_add(millis.div_euclid(1_000)).saturating_add(carry),
+            seconds: self
+                .seconds
+                .saturating_add(millis.div_euclid(1_000))
+                .saturating_add(carry),
             nanos: nanos.rem_euclid(NANOS_PER_SECOND as i64) as i32,
         }
     }
@@ -68,34 +79,52 @@ impl Time {
     /// The same point without its fraction of a second: what remains of it in JSON.
     #[must_use]
     pub const fn whole_seconds(self) -> Self {
-        Self { seconds: self.seconds, nanos: 0 }
+        Self {
+            seconds: self.seconds,
+            nanos: 0,
+        }
     }
 }
 
 impl MicroTime {
     /// Milliseconds since 1970-01-01T00:00:00Z, rounded down; saturating.
     pub const fn as_millis(self) -> i64 {
-        Time { seconds: self.seconds, nanos: self.nanos }.as_millis()
+        Time {
+            seconds: self.seconds,
+            nanos: self.nanos,
+        }
+        .as_millis()
     }
 }
 
 impl From<Time> for MicroTime {
     fn from(time: Time) -> Self {
-        Self { seconds: time.seconds, nanos: time.nanos }
+        Self {
+            seconds: time.seconds,
+            nanos: time.nanos,
+        }
     }
 }
 
 impl From<MicroTime> for Time {
     fn from(time: MicroTime) -> Self {
-        Self { seconds: time.seconds, nanos: time.nanos }
+        Self {
+            seconds: time.seconds,
+            nanos: time.nanos,
+        }
     }
 }
 
 impl From<DateTime<Utc>> for Time {
     fn from(time: DateTime<Utc>) -> Self {
         // chrono marks a leap second by a fraction above one second; the point after it is close enough.
-        let nanos = i32::try_from(time.timestamp_subsec_nanos()).unwrap_or(0).min(NANOS_PER_SECOND - 1);
-        Self { seconds: time.timestamp(), nanos }
+        let nanos = i32::try_from(time.timestamp_subsec_nanos())
+            .unwrap_or(0)
+            .min(NANOS_PER_SECOND - 1);
+        Self {
+            seconds: time.timestamp(),
+            nanos,
+        }
     }
 }
 
@@ -124,13 +153,20 @@ impl FromStr for MicroTime {
     /// RFC 3339, cut to microseconds.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let time: Time = text.parse()?;
-        Ok(Self { seconds: time.seconds, nanos: time.nanos - time.nanos % NANOS_PER_MICRO })
+        Ok(Self {
+            seconds: time.seconds,
+            nanos: time.nanos - time.nanos % NANOS_PER_MICRO,
+        })
     }
 }
 
 impl fmt::Display for Time {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", DateTime::<Utc>::from(*self).format("%Y-%m-%dT%H:%M:%SZ"))
+        write!(
+            formatter,
+            "{}",
+            DateTime::<Utc>::from(*self).format("%Y-%m-%dT%H:%M:%SZ")
+        )
     }
 }
 
@@ -174,7 +210,8 @@ impl ReadJson for MicroTime {
 }
 
 fn read_text<T: FromStr<Err = TimeError>>(text: &str) -> Result<T, SchemaError> {
-    text.parse().map_err(|error: TimeError| SchemaError::new(error.to_string()))
+    text.parse()
+        .map_err(|error: TimeError| SchemaError::new(error.to_string()))
 }
 
 implement_deserialize!(Time);
@@ -191,9 +228,22 @@ mod tests {
     #[test]
     fn text_and_back() {
         assert_eq!(time("1970-01-01T00:00:01Z"), Time::from_seconds(1));
-        assert_eq!(time("2026-03-01T10:00:00.25+02:00"), time("2026-03-01T08:00:00.25Z"));
-        assert_eq!(time("2026-03-01T10:00:00.75Z").to_string(), "2026-03-01T10:00:00Z");
-        assert_eq!(Time { seconds: i64::MAX, nanos: -4 }.to_string(), "9999-12-31T23:59:59Z");
+        assert_eq!(
+            time("2026-03-01T10:00:00.25+02:00"),
+            time("2026-03-01T08:00:00.25Z")
+        );
+        assert_eq!(
+            time("2026-03-01T10:00:00.75Z").to_string(),
+            "2026-03-01T10:00:00Z"
+        );
+        assert_eq!(
+            Time {
+                seconds: i64::MAX,
+                nanos: -4
+            }
+            .to_string(),
+            "9999-12-31T23:59:59Z"
+        );
         let micro: MicroTime = "2026-03-01T10:00:00.1234567Z".parse().unwrap();
         assert_eq!(micro.to_string(), "2026-03-01T10:00:00.123456Z");
         for wrong in ["", "2026-03-01", "10:00", "2026-02-30T00:00:00Z", "now"] {
@@ -204,12 +254,27 @@ mod tests {
     #[test]
     fn arithmetic_carries() {
         let start = Time::from_millis(-1);
-        assert_eq!(start, Time { seconds: -1, nanos: 999_000_000 });
+        assert_eq!(
+            start,
+            Time {
+                seconds: -1,
+                nanos: 999_000_000
+            }
+        );
         assert_eq!(start.as_millis(), -1);
         assert_eq!(start.plus_millis(2), Time::from_millis(1));
         assert_eq!(start.plus_millis(-1_000), Time::from_millis(-1_001));
-        assert_eq!(Time::from_millis(2_500).millis_since(Time::from_millis(3_000)), -500);
-        assert_eq!(Time::from_seconds(i64::MAX).plus_seconds(1).plus_millis(1).as_millis(), i64::MAX);
+        assert_eq!(
+            Time::from_millis(2_500).millis_since(Time::from_millis(3_000)),
+            -500
+        );
+        assert_eq!(
+            Time::from_seconds(i64::MAX)
+                .plus_seconds(1)
+                .plus_millis(1)
+                .as_millis(),
+            i64::MAX
+        );
         assert!(Time::from_millis(1_999) < Time::from_millis(2_000));
     }
 
@@ -220,6 +285,9 @@ mod tests {
         assert_eq!(serde_json::to_string(&read).unwrap(), "\"2026-03-01T10:00:00Z\"");
         assert!(serde_json::from_str::<Time>("\"\"").is_err());
         let micro: MicroTime = serde_json::from_str("\"2026-03-01T10:00:00Z\"").unwrap();
-        assert_eq!(serde_json::to_string(&micro).unwrap(), "\"2026-03-01T10:00:00.000000Z\"");
+        assert_eq!(
+            serde_json::to_string(&micro).unwrap(),
+            "\"2026-03-01T10:00:00.000000Z\""
+        );
     }
 }

@@ -45,7 +45,7 @@ pub struct KindInfo {
 }
 
 macro_rules! define_kinds {
-    ($($kind:ident $field:ident $module:ident $group:literal $version:literal $plural:literal $singular:literal
+    ($($kind:ident $field:ident $module:ident $group:tt $version:literal $plural:literal $singular:literal
         [$($short:literal)*] $scope:ident [$($category:literal)*] $parts:ident;)*) => {
         /// A kind of object. The order is that of the table; the numbers are those of bosun.api.v1.Kind.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,6 +8,7 @@ pub mod key;
 pub mod kinds;
 pub mod object;
 pub mod scalars;
+pub mod selector;
 pub mod zero_times;
 
 pub use json::SchemaError;

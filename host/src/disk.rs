@@ -92,6 +92,10 @@ pub trait DiskFile: Send + Sync {
 
     /// Cuts the file or extends it with zeroes.
     fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// Extends the file with zeroes to `length` and reserves the space, so that writing there later cannot run into
+    /// a full disk where the file system is able to promise that.
+    fn allocate(&self, length: u64) -> io::Result<()>;
 }
 
 /// Proof that a lock is held; dropping it gives the lock back.

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+use rustix::io::Errno;
 
 use crate::{Disk, DiskFile, DiskLock, OpenMode};
 
@@ -103,6 +104,14 @@ impl DiskFile for SystemFile {
 
     fn set_length(&self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
+    }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        match fallocate(&self.0, FallocateFlags::empty(), 0, length) {
+            // Such a file system cannot promise space.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.0.set_len(length),
+            other => Ok(other?),
+        }
     }
 }
 

@@ -439,6 +439,10 @@ impl DiskFile for SimulatedFile {
         let size = usize::try_from(length).map_err(io::Error::other)?;
         self.write(Write::Length(size), length)
     }
+
+    fn allocate(&self, length: u64) -> io::Result<()> {
+        if length > self.length()? { self.set_length(length) } else { Ok(()) }
+    }
 }
 
 struct SimulatedLock {

@@ -1,0 +1,306 @@
+//! Calls to the other servers, as the raft library asks for them.
+//!
+//! Every call is bounded in time, and a connection on which a call failed is given up, so that nothing waits for a
+//! connection that a partition has silently cut. Heartbeats and snapshots have connections of their own.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bosun_host::Host;
+use bosun_proto::raft as wire;
+use bosun_proto::raft::raft_client::RaftClient;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt};
+use hyper_util::rt::TokioIo;
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::RPCOption;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2, Snapshot};
+use tonic::Status;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use super::calls;
+use super::messages::vote_from_wire;
+use super::snapshots::SnapshotFile;
+use super::types::{LeaderId, NodeId, Server, Types, Vote};
+
+/// How long a follower may leave entries unanswered before the connection to it is given up. Longer than a slow disk
+/// needs; whether the follower is alive is judged by heartbeats, not by this.
+const APPEND_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Entries go many to a message.
+pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 20;
+
+type LibrarySnapshot = Snapshot<LeaderId, NodeId, Server, SnapshotFile>;
+type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>;
+
+/// What a connection is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Purpose {
+    Entries,
+    Heartbeat,
+    Snapshot,
+}
+
+/// The connections of this server to the others.
+#[derive(Clone)]
+pub(super) struct Peers {
+    host: Host,
+    links: Arc<Mutex<BTreeMap<(NodeId, Purpose), Link>>>,
+}
+
+struct Link {
+    address: String,
+    client: RaftClient<Channel>,
+}
+
+impl Peers {
+    pub(super) fn new(host: Host) -> Self {
+        Self {
+            host,
+            links: Arc::default(),
+        }
+    }
+
+    fn peer(&self, target: NodeId, server: &Server, purpose: Purpose) -> Peer {
+        Peer {
+            peers: self.clone(),
+            target,
+            address: server.address.clone(),
+            purpose,
+        }
+    }
+}
+
+impl RaftNetworkFactory<Types> for Peers {
+    type Network = Peer;
+
+    async fn new_client(&mut self, target: NodeId, server: &Server) -> Peer {
+        self.peer(target, server, Purpose::Entries)
+    }
+
+    async fn new_heartbeat_client(&mut self, target: NodeId, server: &Server) -> Peer {
+        self.peer(target, server, Purpose::Heartbeat)
+    }
+
+    async fn new_snapshot_client(&mut self, target: NodeId, server: &Server) -> Peer {
+        self.peer(target, server, Purpose::Snapshot)
+    }
+}
+
+/// One other server, over one connection.
+pub(super) struct Peer {
+    peers: Peers,
+    target: NodeId,
+    address: String,
+    purpose: Purpose,
+}
+
+impl Peer {
+    /// The connection, made anew if it was given up or the server has moved. Nothing is dialled before the first call.
+    fn client(&self) -> Result<RaftClient<Channel>, Unreachable<Types>> {
+        let mut links = self.peers.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (self.target, self.purpose);
+        if let Some(link) = links.get(&key).filter(|link| link.address == self.address) {
+            return Ok(link.client.clone());
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))
+            .map_err(|error| Unreachable::new(&error))?;
+        let (host, address) = (self.peers.host.clone(), self.address.clone());
+        let channel = endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
+            let (host, address) = (host.clone(), address.clone());
+            async move { host.network.connect(&address).await.map(TokioIo::new) }
+        }));
+        let client = RaftClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        links.insert(
+            key,
+            Link {
+                address: self.address.clone(),
+                client: client.clone(),
+            },
+        );
+        Ok(client)
+    }
+
+    /// Waits for `call`, but not longer than `patience`; gives the connection up when it fails.
+    async fn bounded<T>(
+        &self,
+        patience: Duration,
+        call: impl Future<Output = Result<T, Status>>,
+    ) -> Result<T, Unreachable<Types>> {
+        let failure = match tokio::time::timeout(patience, call).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(status)) => Unreachable::new(&status),
+            Err(_) => {
+                Unreachable::from_string(format!("no answer from {} within {patience:?}", self.address))
+            }
+        };
+        self.peers.give_up(self.target, self.purpose);
+        Err(failure)
+    }
+
+    async fn append<S>(&self, mut input: S, patience: Duration) -> Result<AppendResults<'_>, RPCError<Types>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        // The library waits out its back-off inside this stream: to dial before the first request is there would retry
+        // a dead server without pause.
+        let Some(first) = input.next().await else {
+            return Ok(futures::stream::empty().boxed());
+        };
+        let sent = Arc::new(AtomicU64::new(0));
+        let (target, count) = (self.target, Arc::clone(&sent));
+        let requests = futures::stream::iter([first]).chain(input).map(move |request| {
+            count.fetch_add(1, Ordering::Relaxed);
+            calls::append_to_wire(target, request)
+        });
+        let mut client = self.client()?;
+        let answers = self
+            .bounded(patience, client.append(requests))
+            .await?
+            .into_inner();
+        let state = Some((answers, 0));
+        Ok(futures::stream::unfold(state, move |state| {
+            self.next_answer(state, Arc::clone(&sent), patience)
+        })
+        .boxed())
+    }
+
+    /// The next answer on a stream of them. Silence is a fault only while a request is unanswered.
+    async fn next_answer(
+        &self,
+        state: Option<(tonic::Streaming<wire::AppendResponse>, u64)>,
+        sent: Arc<AtomicU64>,
+        patience: Duration,
+    ) -> Option<(
+        Result<StreamAppendResult<Types>, RPCError<Types>>,
+        Option<(tonic::Streaming<wire::AppendResponse>, u64)>,
+    )> {
+        let (mut answers, received) = state?;
+        let failure = loop {
+            match tokio::time::timeout(patience, answers.message()).await {
+                Ok(Ok(Some(answer))) => match calls::append_result_from_wire(answer) {
+                    Ok(result) => return Some((Ok(result), Some((answers, received + 1)))),
+                    Err(error) => break Unreachable::new(&error),
+                },
+                Ok(Ok(None)) => return None,
+                Ok(Err(status)) => break Unreachable::new(&status),
+                Err(_) if sent.load(Ordering::Relaxed) > received => {
+                    break Unreachable::from_string(format!(
+                        "no answer from {} within {patience:?}",
+                        self.address
+                    ));
+                }
+                Err(_) => {}
+            }
+        };
+        self.peers.give_up(self.target, self.purpose);
+        Some((Err(RPCError::Unreachable(failure)), None))
+    }
+}
+
+impl Peers {
+    fn give_up(&self, target: NodeId, purpose: Purpose) {
+        self.links
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(target, purpose));
+    }
+}
+
+impl RaftNetworkV2<Types> for Peer {
+    type SnapshotData = SnapshotFile;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        let mut results = self
+            .append(futures::stream::iter([request]), option.soft_ttl())
+            .await?;
+        let silent = || RPCError::Network(NetworkError::from_string("the stream ended without an answer"));
+        results
+            .next()
+            .await
+            .unwrap_or_else(|| Err(silent()))
+            .map(AppendEntriesResponse::from)
+    }
+
+    fn stream_append<S>(
+        &mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'_, Result<AppendResults<'_>, RPCError<Types>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
+    {
+        let patience = match self.purpose {
+            Purpose::Heartbeat => option.soft_ttl(),
+            Purpose::Entries | Purpose::Snapshot => APPEND_PATIENCE,
+        };
+        Box::pin(self.append(input, patience))
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let mut client = self.client()?;
+        let call = client.vote(calls::vote_to_wire(self.target, &request));
+        let answer = self.bounded(option.soft_ttl(), call).await?.into_inner();
+        Ok(calls::vote_response_from_wire(answer).map_err(|error| NetworkError::new(&error))?)
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<Types>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
+        let mut client = self.client()?;
+        let call = client.pre_vote(calls::vote_to_wire(self.target, &request));
+        let answer = self.bounded(option.soft_ttl(), call).await?.into_inner();
+        Ok(calls::vote_response_from_wire(answer).map_err(|error| NetworkError::new(&error))?)
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: LibrarySnapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
+        let parts = calls::snapshot_parts(&self.peers.host, self.target, &vote, snapshot)
+            .map_err(|error| NetworkError::new(&error))?;
+        let mut client = self.client()?;
+        let answer = tokio::select! {
+            answer = self.bounded(option.soft_ttl(), client.install_snapshot(parts)) => answer?.into_inner(),
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+        };
+        let vote = answer
+            .vote
+            .ok_or_else(|| NetworkError::from_string("an answer without vote"))?;
+        Ok(SnapshotResponse::new(vote_from_wire(&vote)))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<Types>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<Types>, RPCError<Types>> {
+        let mut client = self.client()?;
+        let call = client.transfer_leader(calls::transfer_to_wire(self.target, &request));
+        let answer = self.bounded(option.soft_ttl(), call).await?.into_inner();
+        Ok(calls::transfer_response_from_wire(answer).map_err(|error| NetworkError::new(&error))?)
+    }
+}

@@ -9,7 +9,10 @@ const YEAR: i64 = 365 * DAY;
 
 /// How long ago `time` was; `<unknown>` when there is none.
 pub fn since(time: Option<Time>, now: Time) -> String {
-    time.map_or_else(|| "<unknown>".into(), |time| duration(now.millis_since(time).div_euclid(1_000)))
+    time.map_or_else(
+        || "<unknown>".into(),
+        |time| duration(now.millis_since(time).div_euclid(1_000)),
+    )
 }
 
 /// A duration in whole seconds. Source of the steps: kubectl's age column.

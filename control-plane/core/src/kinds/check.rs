@@ -16,7 +16,10 @@ pub(super) struct Check {
 impl Check {
     /// Everything that `rules` find wrong.
     pub(super) fn collect(rules: impl FnOnce(&mut Self)) -> Vec<FieldError> {
-        let mut check = Self { path: String::new(), errors: Vec::new() };
+        let mut check = Self {
+            path: String::new(),
+            errors: Vec::new(),
+        };
         rules(&mut check);
         check.errors
     }
@@ -35,7 +38,9 @@ impl Check {
             if self.errors.len() == ERRORS_MAX {
                 return;
             }
-            self.at(field, |check| check.at(&format!("[{index}]"), |check| rules(check, item)));
+            self.at(field, |check| {
+                check.at(&format!("[{index}]"), |check| rules(check, item))
+            });
         }
     }
 
@@ -109,7 +114,10 @@ impl Check {
     pub(super) fn in_range(&mut self, field: &str, number: impl Into<i64>, first: i64, last: i64) {
         let number = number.into();
         if !(first..=last).contains(&number) {
-            self.invalid(field, format!("{number} is out of range: must be from {first} to {last}"));
+            self.invalid(
+                field,
+                format!("{number} is out of range: must be from {first} to {last}"),
+            );
         }
     }
 

@@ -18,30 +18,10 @@ const BUILT_IN_FINALIZERS: [&str; 3] = [FOREGROUND_FINALIZER, ORPHAN_FINALIZER, 
 
 /// Everything wrong with the metadata of an object that is about to be stored.
 pub fn validate(object: &Object) -> Vec<FieldError> {
-    Check::collect(|check| check.at("metadata", |check| check_metadata(check, object.kind(), object.metadata())))
-}
-
-/// Everything wrong with changing the metadata of `old` into that of `new`.
-pub fn validate_update(old: &Object, new: &Object) -> Vec<FieldError> {
-    let (old, new) = (old.metadata(), new.metadata());
     Check::collect(|check| {
         check.at("metadata", |check| {
-            let way_out = "it says which object this is: leave it as it is";
-            check.unchanged("name", &old.name, &new.name, way_out);
-            check.unchanged("namespace", &old.namespace, &new.namespace, way_out);
-            check.unchanged("uid", &old.uid, &new.uid, way_out);
-            let way_out = "the system sets it: leave it as it is";
-            check.unchanged("creationTimestamp", &old.creation_timestamp, &new.creation_timestamp, way_out);
-            let way_out = "use delete to set or shorten it";
-            check.unchanged("deletionTimestamp", &old.deletion_timestamp, &new.deletion_timestamp, way_out);
-            let (before, after) = (&old.deletion_grace_period_seconds, &new.deletion_grace_period_seconds);
-            check.unchanged("deletionGracePeriodSeconds", before, after, way_out);
-            let added = new.finalizers.iter().find(|finalizer| !old.finalizers.contains(finalizer));
-            if let (Some(added), true) = (added, old.deletion_timestamp.is_some()) {
-                let added = names::quoted(added);
-                check.forbidden("finalizers", format!("{added} cannot be added while the object is being deleted"));
-            }
-        });
+            check_metadata(check, object.kind(), object.metadata())
+        })
     })
 }
 
@@ -56,29 +36,56 @@ fn check_metadata(check: &mut Check, kind: Kind, metadata: &ObjectMeta) {
 }
 
 fn check_name(check: &mut Check, kind: Kind, metadata: &ObjectMeta) {
-    let form = if kind == Kind::Namespace { names::dns_label } else { names::dns_subdomain };
+    let form = if kind == Kind::Namespace {
+        names::dns_label
+    } else {
+        names::dns_subdomain
+    };
     if metadata.name.is_empty() && metadata.generate_name.is_empty() {
-        check.required("name", "give the object a name, or a generateName to begin one with");
+        check.required(
+            "name",
+            "give the object a name, or a generateName to begin one with",
+        );
     } else if !metadata.name.is_empty() {
         check.text("name", form(&metadata.name));
     }
     // What is generated gets letters behind it, so that the base may end in '-'; it is cut when it is long.
-    let base: String = metadata.generate_name.chars().take(names::LABEL_MAX - 1).collect();
+    let base: String = metadata
+        .generate_name
+        .chars()
+        .take(names::LABEL_MAX - 1)
+        .collect();
     if !base.is_empty() {
-        check.text("generateName", form(&format!("{base}x")).and_then(|_| form(&metadata.generate_name)));
+        check.text(
+            "generateName",
+            form(&format!("{base}x")).and_then(|_| form(&metadata.generate_name)),
+        );
     }
 }
 
 fn check_namespace(check: &mut Check, kind: Kind, namespace: &str) {
     let info = kind.info();
     match (info.namespaced, namespace.is_empty()) {
-        (true, true) => check.required("namespace", format!("a {} lives in a namespace: name it", info.kind)),
+        (true, true) => check.required(
+            "namespace",
+            format!("a {} lives in a namespace: name it", info.kind),
+        ),
         (true, false) => check.text("namespace", names::dns_label(namespace)),
         (false, true) => {}
         (false, false) => {
-            check.forbidden("namespace", format!("a {} lives in no namespace: leave it out", info.kind));
+            check.forbidden(
+                "namespace",
+                format!("a {} lives in no namespace: leave it out", info.kind),
+            );
         }
     }
+}
+
+/// What a template may say about the objects made from it, at the place where `check` is.
+pub(super) fn check_template_metadata(check: &mut Check, metadata: &ObjectMeta) {
+    check_labels(check, "labels", &metadata.labels);
+    check_annotations(check, &metadata.annotations);
+    check_finalizers(check, &metadata.finalizers);
 }
 
 /// Keys and values of labels, or of a selector.
@@ -96,7 +103,10 @@ fn check_annotations(check: &mut Check, annotations: &BTreeMap<String, String>) 
         for key in annotations.keys() {
             check.text("", names::qualified_name(&key.to_lowercase()));
         }
-        let bytes: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let bytes: usize = annotations
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
         if bytes > ANNOTATIONS_BYTES_MAX {
             let message = format!("they hold {bytes} bytes: at most {ANNOTATIONS_BYTES_MAX} are allowed");
             check.error(FieldErrorKind::TooLong, "", message);
@@ -109,16 +119,24 @@ fn check_finalizers(check: &mut Check, finalizers: &[String]) {
         check.text("", names::qualified_name(finalizer));
         if !finalizer.contains('/') && !BUILT_IN_FINALIZERS.contains(&finalizer.as_str()) {
             let finalizer = names::quoted(finalizer);
-            check.invalid("", format!("{finalizer} needs a domain in front, as in example.com/name"));
+            check.invalid(
+                "",
+                format!("{finalizer} needs a domain in front, as in example.com/name"),
+            );
         }
     });
-    if [FOREGROUND_FINALIZER, ORPHAN_FINALIZER].iter().all(|name| finalizers.iter().any(|have| have == name)) {
-        check.invalid("finalizers", format!("use either {FOREGROUND_FINALIZER} or {ORPHAN_FINALIZER}, not both"));
+    if [FOREGROUND_FINALIZER, ORPHAN_FINALIZER]
+        .iter()
+        .all(|name| finalizers.iter().any(|have| have == name))
+    {
+        check.invalid(
+            "finalizers",
+            format!("use either {FOREGROUND_FINALIZER} or {ORPHAN_FINALIZER}, not both"),
+        );
     }
 }
 
 fn check_owners(check: &mut Check, owners: &[OwnerReference]) {
-    let mut controller = None;
     check.each("ownerReferences", owners, |check, owner| {
         let texts = [
             ("apiVersion", &owner.api_version),
@@ -134,12 +152,16 @@ fn check_owners(check: &mut Check, owners: &[OwnerReference]) {
         if owner.kind == Kind::Event.info().kind {
             check.invalid("kind", "an Event cannot own anything");
         }
-        if owner.controller == Some(true) {
-            if let Some(first) = controller {
-                let (first, second) = (names::quoted(first), names::quoted(&owner.name));
-                check.invalid("controller", format!("only one owner may control; both {first} and {second} would"));
-            }
-            controller = Some(owner.name.as_str());
-        }
     });
+    let controllers: Vec<_> = owners
+        .iter()
+        .filter(|owner| owner.controller == Some(true))
+        .collect();
+    if let [first, second, ..] = controllers[..] {
+        let (first, second) = (names::quoted(&first.name), names::quoted(&second.name));
+        check.invalid(
+            "ownerReferences",
+            format!("only one owner may control; both {first} and {second} would"),
+        );
+    }
 }

@@ -13,6 +13,7 @@ use crate::refusal::FieldError;
 pub mod age;
 mod check;
 pub mod cron_job;
+mod difference;
 pub mod event;
 pub mod job;
 pub mod metadata;
@@ -21,6 +22,9 @@ pub mod namespace;
 pub mod node;
 pub mod pod;
 pub mod replica_set;
+mod selector;
+mod unenforced;
+mod workload;
 
 /// The rules of one kind.
 pub trait Rules: Resource {
@@ -59,7 +63,10 @@ pub trait Rules: Resource {
         String::new()
     }
 
-    /// The printed columns after NAME (which is always first).
+    /// False for the kind whose rows begin with something more telling than their name (it then is a column of its own).
+    const NAME_FIRST: bool = true;
+
+    /// The printed columns after NAME (which is first, see [`Rules::NAME_FIRST`]).
     const COLUMNS: &'static [Column];
 
     /// The cells for [`Rules::COLUMNS`].
@@ -73,6 +80,23 @@ pub struct Column {
     pub name: &'static str,
     /// Printed with `-o wide` only.
     pub wide: bool,
+}
+
+impl Column {
+    /// A column that is always printed.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, wide: false }
+    }
+
+    /// A column of the wide form.
+    pub const fn wide(name: &'static str) -> Self {
+        Self { name, wide: true }
+    }
+}
+
+/// A cell; `<none>` when there is nothing to print.
+fn or_none(text: &str) -> String {
+    if text.is_empty() { "<none>" } else { text }.to_owned()
 }
 
 /// Calls a method of [`Rules`] on whatever kind `object` is.
@@ -178,6 +202,11 @@ pub fn columns(kind: Kind) -> &'static [Column] {
     for_kind!(kind, R => R::COLUMNS)
 }
 
+/// Whether a kind's rows begin with the name, before [`columns`].
+pub fn name_first(kind: Kind) -> bool {
+    for_kind!(kind, R => R::NAME_FIRST)
+}
+
 /// The cells of an object's row, for [`columns`] in their order.
 pub fn cells(object: &Object, now: Time) -> Vec<String> {
     dispatch!(object, object => object.cells(now))
@@ -185,10 +214,9 @@ pub fn cells(object: &Object, now: Time) -> Vec<String> {
 
 /// The reference by which a dependent names the object that controls it.
 pub fn controller_reference(owner: Kind, metadata: &ObjectMeta) -> OwnerReference {
-    let info = owner.info();
     OwnerReference {
-        api_version: info.api_version(),
-        kind: info.kind.into(),
+        api_version: owner.api_version().into(),
+        kind: owner.info().kind.into(),
         name: metadata.name.clone(),
         uid: metadata.uid.clone(),
         controller: Some(true),
@@ -198,5 +226,8 @@ pub fn controller_reference(owner: Kind, metadata: &ObjectMeta) -> OwnerReferenc
 
 /// The reference to the object that controls this one.
 pub fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
-    metadata.owner_references.iter().find(|owner| owner.controller == Some(true))
+    metadata
+        .owner_references
+        .iter()
+        .find(|owner| owner.controller == Some(true))
 }

@@ -43,7 +43,9 @@ pub(super) fn dns_subdomain(text: &str) -> Option<String> {
 
 /// The key of a label, an annotation or a taint, a finalizer, a condition: `name` or `dns.name/name`.
 pub(super) fn qualified_name(text: &str) -> Option<String> {
-    let (prefix, name) = text.split_once('/').map_or((None, text), |(prefix, name)| (Some(prefix), name));
+    let (prefix, name) = text
+        .split_once('/')
+        .map_or((None, text), |(prefix, name)| (Some(prefix), name));
     let prefix_is_fine = prefix.is_none_or(|prefix| dns_subdomain(prefix).is_none());
     if prefix_is_fine && !name.is_empty() && is_label_value(name) {
         return None;
@@ -69,9 +71,15 @@ pub(super) fn label_value(text: &str) -> Option<String> {
 
 /// The name of an environment variable. Source: Kubernetes since 1.34, any printable ASCII but '='.
 pub(super) fn environment_name(text: &str) -> Option<String> {
-    let fine = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=');
+    let fine = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b'=');
     (!fine).then(|| {
-        format!("{} is not the name of an environment variable: use printable ASCII letters without '='", quoted(text))
+        format!(
+            "{} is not the name of an environment variable: use printable ASCII letters without '='",
+            quoted(text)
+        )
     })
 }
 
@@ -124,12 +132,28 @@ mod tests {
         type Form = fn(&str) -> Option<String>;
         let long = "a".repeat(64);
         let cases: [(Form, &[&str], &[&str]); 7] = [
-            (dns_label, &["a", "a-1", "0"], &["", "A", "-a", "a-", "a.b", "a_b", "ä", &long]),
-            (dns_subdomain, &["a", "a.b-1.c", "0.1"], &["", ".a", "a.", "a..b", "a.-b", "B"]),
-            (qualified_name, &["A_b.c", "example.com/a", "x"], &["", "/a", "a/", "a/b/c", "Ex.com/a", "-a", &long]),
+            (
+                dns_label,
+                &["a", "a-1", "0"],
+                &["", "A", "-a", "a-", "a.b", "a_b", "ä", &long],
+            ),
+            (
+                dns_subdomain,
+                &["a", "a.b-1.c", "0.1"],
+                &["", ".a", "a.", "a..b", "a.-b", "B"],
+            ),
+            (
+                qualified_name,
+                &["A_b.c", "example.com/a", "x"],
+                &["", "/a", "a/", "a/b/c", "Ex.com/a", "-a", &long],
+            ),
             (label_value, &["", "A_b.c", "1"], &["-", "a-", "a b", "ä", &long]),
             (environment_name, &["A", "a.b-c", "1 x"], &["", "A=B", "ä", "a\n"]),
-            (port_name, &["http", "a-1"], &["", "8080", "a--b", "-a", "HTTP", "a23456789012345x"]),
+            (
+                port_name,
+                &["http", "a-1"],
+                &["", "8080", "a--b", "-a", "HTTP", "a23456789012345x"],
+            ),
             (path_below, &["", "a/b", "..a"], &["/a", "../a", "a/.."]),
         ];
         for (form, right, wrong) in cases {
@@ -137,7 +161,10 @@ mod tests {
                 assert_eq!(form(text), None, "{text}");
             }
             for text in wrong {
-                assert!(form(text).is_some_and(|message| message.contains("use") || message.contains("must")), "{text}");
+                assert!(
+                    form(text).is_some_and(|message| message.contains("use") || message.contains("must")),
+                    "{text}"
+                );
             }
         }
     }

@@ -12,7 +12,9 @@ pub struct Indexes {
 
 /// A text that is not a set of indexes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{part}\" is neither an index nor a range of indexes in ascending order: write for example 1,3-5,7")]
+#[error(
+    "\"{part}\" is neither an index nor a range of indexes in ascending order: write for example 1,3-5,7"
+)]
 pub struct MalformedIndexes {
     /// The part of the text that cannot be read.
     pub part: String,
@@ -26,7 +28,9 @@ impl Indexes {
             return Ok(indexes);
         }
         for part in text.split(',') {
-            let malformed = || MalformedIndexes { part: part.to_owned() };
+            let malformed = || MalformedIndexes {
+                part: part.to_owned(),
+            };
             let (first, last) = parse_run(part).ok_or_else(malformed)?;
             match indexes.runs.last_mut() {
                 Some((_, before)) if first <= *before => return Err(malformed()),
@@ -54,7 +58,9 @@ impl Indexes {
             return;
         }
         let after = self.runs.partition_point(|(first, _)| *first <= index);
-        let joins_before = after.checked_sub(1).filter(|&before| self.runs[before].1 >= index - 1);
+        let joins_before = after
+            .checked_sub(1)
+            .filter(|&before| self.runs[before].1 >= index - 1);
         let joins_after = self.runs.get(after).is_some_and(|(first, _)| *first - 1 == index);
         match (joins_before, joins_after) {
             (Some(before), true) => {
@@ -70,12 +76,17 @@ impl Indexes {
     /// Whether an index is in the set.
     pub fn contains(&self, index: i32) -> bool {
         let after = self.runs.partition_point(|(first, _)| *first <= index);
-        after.checked_sub(1).is_some_and(|before| self.runs[before].1 >= index)
+        after
+            .checked_sub(1)
+            .is_some_and(|before| self.runs[before].1 >= index)
     }
 
     /// How many indexes there are.
     pub fn len(&self) -> usize {
-        self.runs.iter().map(|(first, last)| usize::try_from(last - first + 1).unwrap_or(0)).sum()
+        self.runs
+            .iter()
+            .map(|(first, last)| usize::try_from(last - first + 1).unwrap_or(0))
+            .sum()
     }
 
     /// True when there is none.
@@ -121,7 +132,9 @@ impl fmt::Display for Indexes {
 fn parse_run(part: &str) -> Option<(i32, i32)> {
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse::<i32>().ok().filter(|number| *number < i32::MAX)).flatten()
+        digits
+            .then(|| text.parse::<i32>().ok().filter(|number| *number < i32::MAX))
+            .flatten()
     };
     match part.split_once('-') {
         None => number(part).map(|index| (index, index)),
@@ -146,7 +159,10 @@ mod tests {
     #[test]
     fn every_order_of_insertion_gives_the_same_set() {
         for start in 0..20 {
-            let shuffled: Indexes = (0..20).map(|n| (start + n * 7) % 20).filter(|n| n % 6 != 5).collect();
+            let shuffled: Indexes = (0..20)
+                .map(|n| (start + n * 7) % 20)
+                .filter(|n| n % 6 != 5)
+                .collect();
             assert_eq!(shuffled.to_string(), "0-4,6-10,12-16,18,19");
             assert_eq!(shuffled.iter().collect::<Indexes>(), shuffled);
             assert!((0..20).all(|n| shuffled.contains(n) == (n % 6 != 5)));
@@ -165,13 +181,31 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read_and_nonsense_cannot() {
         for text in ["", "0", "1,3-5,7,8", "2147483646"] {
-            assert_eq!(Indexes::parse(text).map(|indexes| indexes.to_string()), Ok(text.to_owned()));
+            assert_eq!(
+                Indexes::parse(text).map(|indexes| indexes.to_string()),
+                Ok(text.to_owned())
+            );
         }
-        assert_eq!(Indexes::parse("1-2,3").map(|indexes| indexes.to_string()), Ok("1-3".to_owned()));
-        for (text, part) in
-            [("1,,2", ""), ("3,2", "2"), ("5-3", "5-3"), ("3-3", "3-3"), ("a", "a"), ("-1", "-1"), ("1-4,4", "4")]
-        {
-            assert_eq!(Indexes::parse(text), Err(MalformedIndexes { part: part.to_owned() }), "{text}");
+        assert_eq!(
+            Indexes::parse("1-2,3").map(|indexes| indexes.to_string()),
+            Ok("1-3".to_owned())
+        );
+        for (text, part) in [
+            ("1,,2", ""),
+            ("3,2", "2"),
+            ("5-3", "5-3"),
+            ("3-3", "3-3"),
+            ("a", "a"),
+            ("-1", "-1"),
+            ("1-4,4", "4"),
+        ] {
+            assert_eq!(
+                Indexes::parse(text),
+                Err(MalformedIndexes {
+                    part: part.to_owned()
+                }),
+                "{text}"
+            );
         }
     }
 }

@@ -1,26 +1,142 @@
 //! Jobs: what they are and how to ask about them. What is filled in, checked, warned of and printed is in the files beside.
 
+mod changes;
+mod columns;
+pub(super) mod defaults;
 mod indexes;
+mod policies;
+pub(super) mod validation;
 
 use std::sync::LazyLock;
 
-use bosun_proto::batch_v1::{Job, JobCondition, JobSpec, JobStatus};
+use bosun_proto::batch_v1::{Job, JobCondition, JobSpec, JobStatus, JobTemplateSpec};
 use bosun_proto::log::Count;
+use bosun_proto::meta_v1::{ObjectMeta, OwnerReference};
 use bosun_proto::scalars::Time;
 
 pub use indexes::{Indexes, MalformedIndexes};
 
-use super::{Column, Rules};
+use super::check::Check;
+use super::{Column, Rules, names, unenforced};
+use crate::refusal::FieldError;
 
 static NO_SPEC: LazyLock<JobSpec> = LazyLock::new(JobSpec::default);
 static NO_STATUS: LazyLock<JobStatus> = LazyLock::new(JobStatus::default);
 
-impl Rules for Job {
-    const COLUMNS: &'static [Column] = &[];
+/// The labels by which a Job's pods are found, new and old. The selector uses the first.
+pub const CONTROLLER_UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
+/// The labels that say for which Job a pod runs, new and old.
+pub const JOB_NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
 
-    fn cells(&self, _now: Time) -> Vec<String> {
-        Vec::new()
+impl Rules for Job {
+    fn fill_defaults(&mut self) {
+        let spec = self.spec.get_or_insert_default();
+        defaults::fill_spec(spec);
+        let of_template = spec.template.as_ref().and_then(|template| template.metadata.as_ref());
+        if let Some(of_template) = of_template {
+            let labels = &mut self.metadata.get_or_insert_default().labels;
+            if labels.is_empty() {
+                labels.clone_from(&of_template.labels);
+            }
+        }
     }
+
+    fn prepare_create(&mut self, _now: Time) {
+        self.status = Some(JobStatus::default());
+        generate_selector(self);
+    }
+
+    fn validate(&self) -> Vec<FieldError> {
+        Check::collect(|check| validation::check_job(check, self))
+    }
+
+    fn validate_update(&self, old: &Self) -> Vec<FieldError> {
+        Check::collect(|check| changes::check_update(check, old, self))
+    }
+
+    fn validate_status_update(&self, old: &Self) -> Vec<FieldError> {
+        Check::collect(|check| changes::check_status_update(check, old, self))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = unenforced::of_job(spec(self), "spec");
+        let name = self.metadata.as_ref().map_or("", |metadata| &metadata.name);
+        if let Some(problem) = names::dns_label(name) {
+            warnings.push(format!("metadata.name: the pods' names and host names begin with it, but {problem}"));
+        }
+        warnings
+    }
+
+    const SELECTABLE_FIELDS: &'static [&'static str] = &["status.successful"];
+
+    fn selectable_field(&self, _path: &str) -> String {
+        status(self).succeeded.to_string()
+    }
+
+    const COLUMNS: &'static [Column] = columns::COLUMNS;
+
+    fn cells(&self, now: Time) -> Vec<String> {
+        columns::cells(self, now)
+    }
+}
+
+/// A Job as a CronJob makes it: complete but for the time of creation, which [`crate::stamp::Stamp`] sets.
+pub fn from_template(
+    template: &JobTemplateSpec,
+    owner: OwnerReference,
+    name: &str,
+    namespace: &str,
+    uid: &str,
+) -> Job {
+    let of_template = template.metadata.clone().unwrap_or_default();
+    let metadata = ObjectMeta {
+        name: name.into(),
+        namespace: namespace.into(),
+        uid: uid.into(),
+        labels: of_template.labels,
+        annotations: of_template.annotations,
+        finalizers: of_template.finalizers,
+        owner_references: vec![owner],
+        ..ObjectMeta::default()
+    };
+    let mut job = Job { metadata: Some(metadata), spec: template.spec.clone(), status: None };
+    job.fill_defaults();
+    job.status = Some(JobStatus::default());
+    generate_selector(&mut job);
+    job
+}
+
+/// The four labels that the server gives a Job's pods.
+fn labels_of(metadata: Option<&ObjectMeta>) -> [(&'static str, String); 4] {
+    let (uid, name) = metadata.map(|metadata| (metadata.uid.clone(), metadata.name.clone())).unwrap_or_default();
+    let [uid_label, old_uid_label] = CONTROLLER_UID_LABELS;
+    let [name_label, old_name_label] = JOB_NAME_LABELS;
+    [(uid_label, uid.clone()), (old_uid_label, uid), (name_label, name.clone()), (old_name_label, name)]
+}
+
+/// Unless the user chose to select pods by hand. Labels the user has given are left as they are; they are refused when they
+/// are others.
+fn generate_selector(job: &mut Job) {
+    let labels = labels_of(job.metadata.as_ref());
+    let spec = job.spec.get_or_insert_default();
+    if spec.manual_selector == Some(true) {
+        return;
+    }
+    if let Some(template) = &mut spec.template {
+        let of_template = template.metadata.get_or_insert_default();
+        for (label, value) in &labels {
+            of_template.labels.entry((*label).to_owned()).or_insert_with(|| value.clone());
+        }
+    }
+    let [(label, uid), ..] = labels;
+    let selector = spec.selector.get_or_insert_default();
+    selector.match_labels.entry(label.to_owned()).or_insert(uid);
+}
+
+/// The restartPolicy of a Job's pods.
+fn restart_policy(spec: &JobSpec) -> &str {
+    let template = spec.template.as_ref().and_then(|template| template.spec.as_ref());
+    template.map_or("", |template| &template.restart_policy)
 }
 
 /// How a Job has finished.

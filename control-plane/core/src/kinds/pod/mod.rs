@@ -1,5 +1,10 @@
 //! Pods: what they are and how to ask about them. What is filled in, checked, warned of and printed is in the files beside.
 
+mod changes;
+mod columns;
+pub(super) mod defaults;
+pub(super) mod validation;
+
 use std::sync::LazyLock;
 
 use bosun_proto::core_v1::{
@@ -8,7 +13,9 @@ use bosun_proto::core_v1::{
 use bosun_proto::meta_v1::{ObjectMeta, OwnerReference};
 use bosun_proto::scalars::Time;
 
-use super::{Column, Rules};
+use super::check::Check;
+use super::{Column, Rules, unenforced};
+use crate::refusal::FieldError;
 
 /// Seconds between the request to stop and the kill, when the spec does not say. Source: Kubernetes' pod defaults.
 pub const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -29,10 +36,71 @@ static NO_SPEC: LazyLock<PodSpec> = LazyLock::new(PodSpec::default);
 static NO_STATUS: LazyLock<PodStatus> = LazyLock::new(PodStatus::default);
 
 impl Rules for Pod {
-    const COLUMNS: &'static [Column] = &[];
+    fn fill_defaults(&mut self) {
+        defaults::fill_pod(self.spec.get_or_insert_default());
+    }
 
-    fn cells(&self, _now: Time) -> Vec<String> {
-        Vec::new()
+    fn prepare_create(&mut self, now: Time) {
+        initialise_status(self);
+        if !spec(self).scheduling_gates.is_empty() {
+            let gated = PodCondition {
+                r#type: "PodScheduled".into(),
+                status: "False".into(),
+                reason: "SchedulingGated".into(),
+                message: "waits until all of spec.schedulingGates are taken away".into(),
+                last_transition_time: Some(now),
+                ..PodCondition::default()
+            };
+            set_condition(self.status.get_or_insert_default(), gated);
+        }
+    }
+
+    fn validate(&self) -> Vec<FieldError> {
+        Check::collect(|check| check.at("spec", |check| validation::check_spec(check, spec(self))))
+    }
+
+    fn validate_update(&self, old: &Self) -> Vec<FieldError> {
+        Check::collect(|check| changes::check_update(check, old, self))
+    }
+
+    fn validate_status_update(&self, old: &Self) -> Vec<FieldError> {
+        Check::collect(|check| changes::check_status_update(check, old, self))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        unenforced::of_pod(spec(self), "spec")
+    }
+
+    const SELECTABLE_FIELDS: &'static [&'static str] = &[
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ];
+
+    fn selectable_field(&self, path: &str) -> String {
+        let (spec, status) = (spec(self), status(self));
+        match path {
+            "spec.nodeName" => spec.node_name.clone(),
+            "spec.restartPolicy" => spec.restart_policy.clone(),
+            "spec.schedulerName" => spec.scheduler_name.clone(),
+            "spec.serviceAccountName" => spec.service_account_name.clone(),
+            "spec.hostNetwork" => spec.host_network.to_string(),
+            "status.phase" => status.phase.clone(),
+            "status.podIP" => status.pod_ip.clone(),
+            "status.nominatedNodeName" => status.nominated_node_name.clone(),
+            _ => String::new(),
+        }
+    }
+
+    const COLUMNS: &'static [Column] = columns::COLUMNS;
+
+    fn cells(&self, now: Time) -> Vec<String> {
+        columns::cells(self, now)
     }
 }
 

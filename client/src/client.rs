@@ -1,0 +1,320 @@
+//! Owns the verbs on objects of every kind.
+
+use crate::endpoint::{self, AddressError, MESSAGE_BYTES_MAX};
+use crate::error::ApiError;
+use crate::follow::Follow;
+use crate::list::{List, Query};
+use crate::logs::{LogOptions, LogStream};
+use crate::retry::{Attempts, Effect, Patience};
+use crate::watch::Watch;
+use bosun_host::Network;
+use bosun_proto::api::cluster_client::ClusterClient;
+use bosun_proto::api::objects_client::ObjectsClient;
+use bosun_proto::{Key, Object, Resource, api, meta_v1};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
+
+/// How long the answer to one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a list starts anew because its pages grew too old between two requests.
+const LIST_RESTARTS_MAX: usize = 3;
+
+/// A client of the servers at some addresses. Cheap to clone; connects when first used.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) objects: ObjectsClient<Channel>,
+    pub(crate) cluster: ClusterClient<Channel>,
+    pub(crate) addresses: Arc<[String]>,
+    pub(crate) patience: Patience,
+}
+
+/// What a write made.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The object as stored.
+    pub object: Object,
+    /// What was accepted but will not have the effect its author may expect.
+    pub warnings: Vec<String>,
+}
+
+/// What a delete did.
+#[derive(Clone, Debug)]
+pub struct Deleted {
+    /// The object as it is while it ends, or as it last was.
+    pub object: Option<Object>,
+    /// True when it is gone already.
+    pub gone: bool,
+    /// What the server wants said.
+    pub warnings: Vec<String>,
+}
+
+/// The language of a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatchKind {
+    /// RFC 7386.
+    Merge,
+    /// RFC 6902.
+    Json,
+}
+
+impl Client {
+    /// A client for the servers at `addresses`, each `HOST:PORT`.
+    ///
+    /// # Errors
+    /// When the list is empty or holds something that is no address.
+    pub fn new(network: Arc<dyn Network>, addresses: &[String]) -> Result<Self, AddressError> {
+        let channel = endpoint::channel(network, addresses)?;
+        Ok(Self {
+            objects: ObjectsClient::new(channel.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            cluster: ClusterClient::new(channel),
+            addresses: addresses.into(),
+            patience: Patience::default(),
+        })
+    }
+
+    /// The same client with another patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Where the servers are.
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// One object by key.
+    pub async fn get(&self, key: &Key) -> Result<Object, ApiError> {
+        let request = api::GetRequest {
+            kind: api::Kind::from(key.kind).into(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+        };
+        let found = self
+            .call(Effect::Read, || {
+                let (mut objects, request) = (self.objects.clone(), request.clone());
+                async move { objects.get(request).await }
+            })
+            .await?;
+        object_from(Some(found))
+    }
+
+    /// One object of a known type.
+    pub async fn get_as<R: Resource>(&self, namespace: &str, name: &str) -> Result<Arc<R>, ApiError> {
+        let object = self.get(&Key::new(R::KIND, namespace, name)).await?;
+        let other = || unexpected("an object of another kind than asked for");
+        R::from_object(&object).cloned().ok_or_else(other)
+    }
+
+    /// All objects that a query finds, of one version of the state, page by page.
+    pub async fn list(&self, query: &Query) -> Result<List, ApiError> {
+        let mut restarts = 0;
+        loop {
+            match self.list_pages(query).await {
+                Err(ApiError::TooOld { .. }) if restarts < LIST_RESTARTS_MAX => restarts += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn list_pages(&self, query: &Query) -> Result<List, ApiError> {
+        let mut items = Vec::new();
+        let mut continue_token = String::new();
+        loop {
+            let request = query.list_request(&continue_token);
+            let page = self
+                .call(Effect::Read, || {
+                    let (mut objects, request) = (self.objects.clone(), request.clone());
+                    async move { objects.list(request).await }
+                })
+                .await?;
+            for item in page.items {
+                items.push(object_from(Some(item))?);
+            }
+            if page.r#continue.is_empty() {
+                return Ok(List {
+                    items,
+                    resource_version: page.resource_version,
+                });
+            }
+            continue_token = page.r#continue;
+        }
+    }
+
+    /// All objects of a known type that a query finds; the query's kind is set to it.
+    pub async fn list_as<R: Resource>(&self, mut query: Query) -> Result<Vec<Arc<R>>, ApiError> {
+        query.kind = R::KIND;
+        let list = self.list(&query).await?;
+        Ok(list
+            .items
+            .iter()
+            .filter_map(|object| R::from_object(object).cloned())
+            .collect())
+    }
+
+    /// The changes after a version, resumed when the connection breaks.
+    pub fn watch(&self, query: Query, resource_version: &str) -> Watch {
+        Watch::new(self.clone(), query, resource_version)
+    }
+
+    /// The present state and then the changes, without end: a list and a watch, begun anew when the watch grows too old.
+    pub fn follow(&self, query: Query) -> Follow {
+        Follow::new(self.clone(), query)
+    }
+
+    /// Stores a new object.
+    pub async fn create(&self, object: &Object, dry_run: bool) -> Result<Written, ApiError> {
+        let request = api::CreateRequest {
+            object: Some(object.to_wire()),
+            dry_run,
+        };
+        self.write(|| {
+            let (mut objects, request) = (self.objects.clone(), request.clone());
+            async move { Box::pin(objects.create(request)).await }
+        })
+        .await
+    }
+
+    /// Replaces an object apart from its status; with metadata.resourceVersion set, only if it is still at that version.
+    pub async fn update(&self, object: &Object, dry_run: bool) -> Result<Written, ApiError> {
+        let request = api::UpdateRequest {
+            object: Some(object.to_wire()),
+            dry_run,
+        };
+        self.write(|| {
+            let (mut objects, request) = (self.objects.clone(), request.clone());
+            async move { Box::pin(objects.update(request)).await }
+        })
+        .await
+    }
+
+    /// Replaces an object's status.
+    pub async fn update_status(&self, object: &Object, dry_run: bool) -> Result<Written, ApiError> {
+        let request = api::UpdateRequest {
+            object: Some(object.to_wire()),
+            dry_run,
+        };
+        self.write(|| {
+            let (mut objects, request) = (self.objects.clone(), request.clone());
+            async move { Box::pin(objects.update_status(request)).await }
+        })
+        .await
+    }
+
+    /// Changes an object by a patch document.
+    pub async fn patch(
+        &self,
+        key: &Key,
+        kind: PatchKind,
+        patch: &serde_json::Value,
+        dry_run: bool,
+    ) -> Result<Written, ApiError> {
+        let kind = match kind {
+            PatchKind::Merge => api::patch_request::Type::Merge,
+            PatchKind::Json => api::patch_request::Type::Json,
+        };
+        let request = api::PatchRequest {
+            kind: api::Kind::from(key.kind).into(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            r#type: kind.into(),
+            patch: patch.to_string().into_bytes().into(),
+            status: false,
+            dry_run,
+        };
+        self.write(|| {
+            let (mut objects, request) = (self.objects.clone(), request.clone());
+            async move { Box::pin(objects.patch(request)).await }
+        })
+        .await
+    }
+
+    /// Deletes an object, or begins to.
+    pub async fn delete(&self, key: &Key, options: meta_v1::DeleteOptions) -> Result<Deleted, ApiError> {
+        let request = api::DeleteRequest {
+            kind: api::Kind::from(key.kind).into(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            options: Some(options),
+        };
+        let done = self
+            .call(Effect::Write, || {
+                let (mut objects, request) = (self.objects.clone(), request.clone());
+                async move { objects.delete(request).await }
+            })
+            .await?;
+        let object = done.object.map(|object| object_from(Some(object))).transpose()?;
+        Ok(Deleted {
+            object,
+            gone: done.gone,
+            warnings: done.warnings,
+        })
+    }
+
+    /// The output of a container.
+    pub async fn logs(&self, options: LogOptions) -> Result<LogStream, ApiError> {
+        LogStream::open(self, options).await
+    }
+
+    async fn write<F, A>(&self, attempt: F) -> Result<Written, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<Response<api::WriteResponse>, Status>>,
+    {
+        let written = self.call(Effect::Write, attempt).await?;
+        Ok(Written {
+            object: object_from(written.object)?,
+            warnings: written.warnings,
+        })
+    }
+
+    /// Sends a request, again where that is safe, each attempt within [`REQUEST_TIMEOUT`].
+    pub(crate) async fn call<T, F, A>(&self, effect: Effect, attempt: F) -> Result<T, ApiError>
+    where
+        F: Fn() -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut attempts = Attempts::new(self.patience);
+        loop {
+            let error = match tokio::time::timeout(REQUEST_TIMEOUT, Box::pin(attempt())).await {
+                Ok(Ok(response)) => return Ok(response.into_inner()),
+                Ok(Err(status)) => self.error(&status),
+                Err(_) => ApiError::Timeout {
+                    detail: format!("{} s", REQUEST_TIMEOUT.as_secs()),
+                },
+            };
+            let Some(pause) = attempts.pause_after(&error, effect, Instant::now()) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, ?pause, "request failed, trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    pub(crate) fn error(&self, status: &Status) -> ApiError {
+        if status.code() == Code::OutOfRange {
+            return ApiError::TooOld {
+                resource_version: String::new(),
+            };
+        }
+        ApiError::from_status(status, &self.addresses)
+    }
+}
+
+pub(crate) fn object_from(wire: Option<api::Object>) -> Result<Object, ApiError> {
+    wire.and_then(Object::from_wire)
+        .ok_or_else(|| unexpected("an object of a kind this client does not know"))
+}
+
+pub(crate) fn unexpected(message: &str) -> ApiError {
+    ApiError::Unexpected {
+        code: "none".to_owned(),
+        message: message.to_owned(),
+    }
+}

@@ -1,1 +1,14 @@
 //! The server: raft, API, leader driver and node sessions around the pure core.
+//!
+//! [`Server::start`] is the whole of it; `main`, the embedded cluster of the CLI and the tests call the same function.
+
+mod api;
+mod incoming;
+mod leader;
+mod nodes;
+pub mod raft;
+mod replica;
+mod server;
+
+pub use leader::NodeSettings;
+pub use server::{Config, Server, ServerError};

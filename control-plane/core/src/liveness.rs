@@ -84,18 +84,14 @@ impl Liveness {
     /// A heartbeat (or anything else) came from a node. True when its standing may be another one now, so that [`Self::due`]
     /// is worth a call.
     pub fn heard(&mut self, node: &str, at: Duration) -> bool {
-        match self.nodes.get_mut(node) {
-            Some(watched) => {
-                watched.since = watched.since.max(at);
-                watched.heard = true;
-                watched.settled != Standing::Heard
-            }
-            None => {
-                let watched = Watched { since: at, heard: true, settled: Standing::Silent };
-                self.nodes.insert(node.to_owned(), watched);
-                true
-            }
-        }
+        let Some(watched) = self.nodes.get_mut(node) else {
+            let watched = Watched { since: at, heard: true, settled: Standing::Silent };
+            self.nodes.insert(node.to_owned(), watched);
+            return true;
+        };
+        watched.since = watched.since.max(at);
+        watched.heard = true;
+        watched.settled != Standing::Heard
     }
 
     /// The node does not exist any more.

@@ -1,0 +1,113 @@
+//! Apply: commands in, outcomes out.
+
+use bosun_proto::batch_v1::Job;
+use bosun_proto::core_v1::{Pod, PodCondition};
+use bosun_proto::log::{Count, Progress};
+use bosun_proto::scalars::Time;
+use bosun_proto::{Key, Kind, Object, log};
+
+use super::precondition;
+use super::snapshot::Snapshot;
+use super::write::{Command, Outcome, Reason, Rejection, Write};
+use crate::kinds::{job, pod};
+
+/// The state and the one way to change it.
+#[derive(Debug, Default)]
+pub struct Machine {
+    state: Snapshot,
+}
+
+impl Machine {
+    /// A machine that goes on from a restored state.
+    pub fn new(state: Snapshot) -> Self {
+        Self { state }
+    }
+
+    /// The state as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        self.state.clone()
+    }
+
+    /// Applies the commands of one entry in order. Deterministic and total: the same entries give the same state and the
+    /// same outcomes on every server.
+    pub fn apply(&mut self, entry: &log::Entry) -> Vec<Outcome> {
+        entry
+            .commands
+            .iter()
+            .map(|wire| match Command::from_wire(wire) {
+                Ok(command) => self.execute(command),
+                Err(_unreadable) => Outcome::Rejected(Rejection {
+                    key: Key::new(Kind::Namespace, "", ""),
+                    reason: Reason::Unreadable,
+                }),
+            })
+            .collect()
+    }
+
+    /// Applies one command: all of its writes, or none.
+    pub fn execute(&mut self, command: Command) -> Outcome {
+        let mut draft = self.state.clone();
+        let mut versions = Vec::with_capacity(command.writes.len());
+        for write in command.writes {
+            if let Err(reason) = precondition::check(&draft, &write) {
+                return Outcome::Rejected(Rejection { key: write.key(), reason });
+            }
+            versions.push(perform(&mut draft, write, command.time));
+        }
+        self.state = draft;
+        Outcome::Applied(versions)
+    }
+}
+
+/// Carries out a write whose precondition holds; the version its object has afterwards.
+fn perform(draft: &mut Snapshot, write: Write, time: Time) -> u64 {
+    match write {
+        Write::Create(object) | Write::Replace { object, .. } => draft.put(object.key(), Some(object)),
+        Write::Delete { key, .. } => draft.put(key, None),
+        Write::Bind { pod, node, .. } => {
+            let bound = draft.find_key::<Pod>(&pod).map(|pod| bind(pod, node, time));
+            draft.put(pod, bound)
+        }
+        Write::Count(count) => count_finished_pod(draft, &count),
+        Write::Progress(progress) => note_progress(draft, &progress),
+        Write::Expect { .. } => 0,
+    }
+}
+
+fn bind(pod: &Pod, node: String, time: Time) -> Object {
+    let mut pod = pod.clone();
+    pod.spec.get_or_insert_default().node_name = node;
+    let status = pod.status.get_or_insert_default();
+    pod::set_condition(
+        status,
+        PodCondition {
+            r#type: "PodScheduled".into(),
+            status: "True".into(),
+            last_transition_time: Some(time),
+            ..PodCondition::default()
+        },
+    );
+    pod.into()
+}
+
+fn count_finished_pod(draft: &mut Snapshot, count: &Count) -> u64 {
+    let key = Key::new(Kind::Job, &count.namespace, &count.job);
+    let Some(stored) = draft.find_key::<Job>(&key) else { return 0 };
+    if stored.metadata.as_ref().is_none_or(|metadata| metadata.uid != count.job_uid) {
+        return 0;
+    }
+    let mut counted = stored.as_ref().clone();
+    job::add_count(counted.status.get_or_insert_default(), count);
+    draft.put(key, Some(counted.into()))
+}
+
+fn note_progress(draft: &mut Snapshot, progress: &Progress) -> u64 {
+    let key = Key::new(Kind::Job, &progress.namespace, &progress.job);
+    let Some(stored) = draft.find_key::<Job>(&key) else { return 0 };
+    let mut noted = stored.as_ref().clone();
+    let status = noted.status.get_or_insert_default();
+    status.active = progress.active;
+    status.ready = Some(progress.ready);
+    status.terminating = Some(progress.terminating);
+    draft.put(key, Some(noted.into()))
+}

@@ -1,0 +1,73 @@
+//! Between the messages of the wire and the terms of the verbs.
+
+use bosun_core::refusal::Refusal;
+use bosun_proto::{Key, Kind, Object, api};
+use prost::Message;
+use tonic::{Code, Status};
+
+/// A refusal as a gRPC status; its details are the encoded Kubernetes Status.
+pub(crate) fn status_of(refusal: Refusal) -> Status {
+    let code = match &refusal {
+        Refusal::NotFound(_) => Code::NotFound,
+        Refusal::AlreadyExists(_) => Code::AlreadyExists,
+        Refusal::Conflict(..) => Code::Aborted,
+        Refusal::Invalid(..) | Refusal::BadRequest(_) => Code::InvalidArgument,
+        Refusal::Forbidden(..) => Code::FailedPrecondition,
+        Refusal::Expired(_) => Code::OutOfRange,
+        Refusal::Unavailable(_) => Code::Unavailable,
+    };
+    Status::with_details(
+        code,
+        refusal.to_string(),
+        refusal.to_status().encode_to_vec().into(),
+    )
+}
+
+/// The kind a request names.
+pub(super) fn kind_of(wire: i32) -> Result<Kind, Refusal> {
+    api::Kind::try_from(wire)
+        .ok()
+        .and_then(|kind| Kind::try_from(kind).ok())
+        .ok_or_else(|| {
+            let known: Vec<_> = Kind::ALL
+                .iter()
+                .map(|kind| api::Kind::from(*kind).as_str_name())
+                .collect();
+            Refusal::BadRequest(format!(
+                "kind: {wire} is none of the known kinds; use one of: {}",
+                known.join(", ")
+            ))
+        })
+}
+
+/// The key a request names.
+pub(super) fn key_of(kind: i32, namespace: &str, name: &str) -> Result<Key, Refusal> {
+    let kind = kind_of(kind)?;
+    if name.is_empty() {
+        return Err(Refusal::BadRequest("name: required".into()));
+    }
+    let namespace = match (kind.info().namespaced, namespace) {
+        (false, _) => "",
+        (true, "") => "default",
+        (true, namespace) => namespace,
+    };
+    Ok(Key::new(kind, namespace, name))
+}
+
+/// The object a request carries.
+pub(super) fn object_of(wire: Option<api::Object>) -> Result<Object, Refusal> {
+    wire.and_then(Object::from_wire)
+        .ok_or_else(|| Refusal::BadRequest("object: required, with exactly one of its kinds set".into()))
+}
+
+/// A resourceVersion to start a watch from; empty and "0" mean "from the present state".
+pub(super) fn start_of(resource_version: &str) -> Result<Option<u64>, Refusal> {
+    match resource_version {
+        "" | "0" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            Refusal::BadRequest(format!(
+                "resourceVersion \"{text}\" is not a number: use one that a list or watch gave"
+            ))
+        }),
+    }
+}

@@ -1,0 +1,186 @@
+//! The generic verbs: decide on a snapshot, propose, and decide again when the state has moved on meanwhile.
+
+use bosun_core::admission::{self, Admitted, DeleteRequest, PatchType};
+use bosun_core::refusal::Refusal;
+use bosun_core::stamp::Stamp;
+use bosun_core::state::{Outcome, Reason, Snapshot, Write};
+use bosun_host::Host;
+use bosun_proto::{Key, Object, Time};
+
+use crate::raft::ProposeError;
+use crate::replica::Replica;
+
+/// How often a request is decided again because the state has moved on. Each time another request has got through.
+const DECISIONS_MAX: usize = 32;
+
+/// The verbs over one replica. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Verbs {
+    replica: Replica,
+    host: Host,
+}
+
+/// What became of a write request.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    /// The object as stored; as it last was when it is gone.
+    pub(crate) object: Object,
+    /// The object no longer exists.
+    pub(crate) gone: bool,
+    /// What was accepted but will not have the effect its author may expect.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Verbs {
+    pub(crate) fn new(replica: Replica, host: Host) -> Self {
+        Self { replica, host }
+    }
+
+    pub(crate) fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// One object, as this server has applied it.
+    pub(crate) fn get(&self, key: &Key) -> Result<Object, Refusal> {
+        self.replica
+            .snapshot()
+            .get(key)
+            .cloned()
+            .ok_or_else(|| Refusal::NotFound(key.clone()))
+    }
+
+    /// A new object.
+    pub(crate) async fn create(&self, object: Object, dry_run: bool) -> Result<Written, Refusal> {
+        let has_generated_name =
+            object.metadata().name.is_empty() && !object.metadata().generate_name.is_empty();
+        let decide = |snapshot: &Snapshot, now| {
+            let mut entropy = || self.host.entropy.next_u64();
+            admission::create(
+                snapshot,
+                object.clone(),
+                &mut Stamp {
+                    now,
+                    entropy: &mut entropy,
+                },
+            )
+        };
+        // Another random name may be free.
+        self.write(
+            dry_run,
+            |reason| has_generated_name && *reason == Reason::AlreadyExists,
+            decide,
+        )
+        .await
+    }
+
+    /// Replaces an object apart from its status.
+    pub(crate) async fn update(&self, object: Object, dry_run: bool) -> Result<Written, Refusal> {
+        self.write(dry_run, is_stale, |snapshot, now| {
+            admission::update(snapshot, object.clone(), now)
+        })
+        .await
+    }
+
+    /// Replaces an object's status.
+    pub(crate) async fn update_status(&self, object: Object, dry_run: bool) -> Result<Written, Refusal> {
+        self.write(dry_run, is_stale, |snapshot, now| {
+            admission::update_status(snapshot, object.clone(), now)
+        })
+        .await
+    }
+
+    /// Changes an object by a patch document.
+    pub(crate) async fn patch(
+        &self,
+        key: &Key,
+        patch_type: PatchType,
+        patch: &[u8],
+        status: bool,
+        dry_run: bool,
+    ) -> Result<Written, Refusal> {
+        let decide = |snapshot: &Snapshot, now| {
+            let stored = snapshot.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+            let patched = admission::patched(stored, patch_type, patch)?;
+            if status {
+                admission::update_status(snapshot, patched, now)
+            } else {
+                admission::update(snapshot, patched, now)
+            }
+        };
+        self.write(dry_run, is_stale, decide).await
+    }
+
+    /// Deletes an object, or begins to.
+    pub(crate) async fn delete(&self, request: &DeleteRequest) -> Result<Written, Refusal> {
+        let dry_run = request.options.dry_run.iter().any(|stage| stage == "All");
+        self.write(dry_run, is_stale, |snapshot, now| {
+            admission::delete(snapshot, request, now)
+        })
+        .await
+    }
+
+    async fn write(
+        &self,
+        dry_run: bool,
+        again: impl Fn(&Reason) -> bool,
+        decide: impl Fn(&Snapshot, Time) -> Result<Admitted, Refusal>,
+    ) -> Result<Written, Refusal> {
+        let mut decisions = 0;
+        loop {
+            let Admitted {
+                writes,
+                object,
+                warnings,
+            } = decide(&self.replica.snapshot(), self.replica.now())?;
+            let gone = removes(&writes, &object.key());
+            if dry_run || writes.is_empty() {
+                return Ok(Written {
+                    object,
+                    gone,
+                    warnings,
+                });
+            }
+            let position = writes.iter().position(|write| write.key() == object.key());
+            decisions += 1;
+            match self.replica.propose(writes).await.map_err(refusal_of)? {
+                Outcome::Applied(versions) => {
+                    let version = position
+                        .and_then(|position| versions.get(position))
+                        .copied()
+                        .unwrap_or(0);
+                    return Ok(Written {
+                        object: at_version(object, version),
+                        gone,
+                        warnings,
+                    });
+                }
+                Outcome::Rejected(rejection) if again(&rejection.reason) && decisions < DECISIONS_MAX => {}
+                Outcome::Rejected(rejection) => return Err(rejection.into()),
+            }
+        }
+    }
+}
+
+/// Admission read an older state than apply: what the client asked for may still be possible, and if its own
+/// preconditions do not hold any more, the next decision tells it so.
+fn is_stale(reason: &Reason) -> bool {
+    matches!(reason, Reason::Conflict { .. } | Reason::NotFound)
+}
+
+fn removes(writes: &[Write], key: &Key) -> bool {
+    writes
+        .iter()
+        .any(|write| matches!(write, Write::Delete { key: removed, .. } if removed == key))
+}
+
+fn at_version(mut object: Object, version: u64) -> Object {
+    if version > 0 {
+        object.metadata_mut().resource_version = version.to_string();
+    }
+    object
+}
+
+/// A proposal that raft did not take, in the terms of the API.
+pub(crate) fn refusal_of(error: ProposeError) -> Refusal {
+    Refusal::Unavailable(error.to_string())
+}

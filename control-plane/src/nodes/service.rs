@@ -1,0 +1,174 @@
+//! The NodeAgents service: the wire that agents use.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bosun_core::refusal::Refusal;
+use bosun_host::Host;
+use bosun_proto::node::node_agents_server::NodeAgents;
+use bosun_proto::node::{
+    HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, LogRelay, ReportRequest, ReportResponse,
+    SendLogsResponse, SessionEvent, SessionRequest,
+};
+use futures::{Stream, StreamExt, stream};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::feed::Feed;
+use super::join;
+use super::relay::Relays;
+use super::report;
+use super::sessions::Sessions;
+use crate::api::grpc::status_of;
+use crate::replica::Replica;
+
+/// What agents are told about time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeTimes {
+    /// How often an agent says that it lives.
+    pub(crate) heartbeat_interval: Duration,
+    /// How long after the sending of an acknowledged heartbeat an agent may run fenced pods.
+    pub(crate) lease: Duration,
+}
+
+/// Serves agents.
+pub(crate) struct NodeAgentsService {
+    pub(crate) replica: Replica,
+    pub(crate) sessions: Sessions,
+    pub(crate) relays: Relays,
+    pub(crate) host: Host,
+    pub(crate) times: NodeTimes,
+}
+
+impl NodeAgentsService {
+    /// Sessions live in the leader's memory.
+    fn require_leader(&self) -> Result<(), Status> {
+        let leadership = self.replica.leadership().borrow().clone();
+        if leadership.leader {
+            return Ok(());
+        }
+        let message = match leadership.current {
+            Some(leader) => format!(
+                "this server does not lead; the leader is at {}",
+                leader.server.address
+            ),
+            None => "no server leads just now: try again shortly".to_owned(),
+        };
+        Err(Status::unavailable(message))
+    }
+
+    fn require_session(&self, node: &str, session_id: &str) -> Result<(), Status> {
+        self.require_leader()?;
+        if self.sessions.is_current(node, session_id) {
+            return Ok(());
+        }
+        Err(Status::failed_precondition("this session has ended: join again"))
+    }
+}
+
+#[tonic::async_trait]
+impl NodeAgents for NodeAgentsService {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<SessionEvent, Status>> + Send>>;
+
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        self.require_leader()?;
+        let node = request.into_inner().node.unwrap_or_default();
+        let node_uid = join::register(&self.replica, &self.host, &node)
+            .await
+            .map_err(status_of)?;
+        let session_id = self.host.entropy.uuid().to_string();
+        let name = node
+            .metadata
+            .as_ref()
+            .map(|metadata| metadata.name.as_str())
+            .unwrap_or_default();
+        self.sessions.begin(name, &session_id, self.host.clock.instant());
+        tracing::info!(node = name, "node joined");
+        Ok(Response::new(JoinResponse {
+            node_uid,
+            session_id,
+            heartbeat_interval_ms: milliseconds(self.times.heartbeat_interval),
+            lease_ms: milliseconds(self.times.lease),
+        }))
+    }
+
+    async fn session(
+        &self,
+        request: Request<SessionRequest>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let SessionRequest {
+            node_name,
+            session_id,
+        } = request.into_inner();
+        self.require_session(&node_name, &session_id)?;
+        let Some(requests) = self.sessions.attach(&node_name, &session_id) else {
+            return Err(Status::failed_precondition("this session has ended: join again"));
+        };
+        let feed = Feed::new(node_name, self.replica.subscribe(), requests);
+        let events = stream::unfold(Some(feed), |feed| async move {
+            let mut feed = feed?;
+            match feed.next().await {
+                Ok(Some(events)) => Some((events.into_iter().map(Ok).collect::<Vec<_>>(), Some(feed))),
+                Ok(None) => None,
+                Err(status) => Some((vec![Err(status)], None)),
+            }
+        });
+        Ok(Response::new(Box::pin(events.flat_map(stream::iter))))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatResponse>, Status> {
+        self.require_leader()?;
+        let request = request.into_inner();
+        if self
+            .sessions
+            .heard(&request.node_name, &request.session_id, self.host.clock.instant())
+        {
+            Ok(Response::new(HeartbeatResponse {}))
+        } else {
+            Err(Status::failed_precondition("this session has ended: join again"))
+        }
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
+        let request = request.into_inner();
+        self.require_session(&request.node_name, &request.session_id)?;
+        let unknown_uids = report::take_in(&self.replica, request).await.map_err(status_of)?;
+        Ok(Response::new(ReportResponse { unknown_uids }))
+    }
+
+    async fn send_logs(
+        &self,
+        request: Request<Streaming<LogRelay>>,
+    ) -> Result<Response<SendLogsResponse>, Status> {
+        let mut chunks = request.into_inner();
+        let Some(first) = chunks.message().await? else {
+            return Ok(Response::new(SendLogsResponse {}));
+        };
+        let Some(client) = self.relays.arrive(&first.relay_id) else {
+            return Err(Status::not_found("nobody waits for this output any more"));
+        };
+        let mut next = Some(first);
+        while let Some(chunk) = next {
+            if !chunk.error.is_empty() {
+                // Whether the client still listens makes no difference: this was the last.
+                drop(client.send(Err(Refusal::BadRequest(chunk.error))).await);
+                break;
+            }
+            if !chunk.data.is_empty() && client.send(Ok(chunk.data)).await.is_err() {
+                return Err(Status::cancelled("the client has gone"));
+            }
+            // Also notices the client going while a followed container is silent.
+            next = tokio::select! {
+                chunk = chunks.message() => chunk?,
+                () = client.closed() => return Err(Status::cancelled("the client has gone")),
+            };
+        }
+        Ok(Response::new(SendLogsResponse {}))
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,81 @@
+//! This server's copy of the state: read it here, and propose changes to all copies.
+//!
+//! Reads are snapshots of what this server has applied. Writes go through raft: commands that arrive while a write to disk
+//! is under way share the next one.
+
+mod machine;
+mod proposer;
+
+use bosun_core::state::{Command, Outcome, Snapshot, Write};
+use bosun_host::Host;
+use bosun_proto::Time;
+use tokio::sync::watch;
+
+pub(crate) use machine::ReplicatedState;
+use proposer::Proposer;
+
+use crate::raft::{Leadership, ProposeError, RaftNode, RaftSettings, StartError};
+
+/// The raft node of this program.
+pub(crate) type Node = RaftNode<ReplicatedState>;
+
+/// A handle on the replicated state. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Replica {
+    node: Node,
+    proposer: Proposer,
+    snapshots: watch::Receiver<Snapshot>,
+    host: Host,
+}
+
+impl Replica {
+    /// Starts raft on what the data directory holds.
+    pub(crate) async fn start(settings: RaftSettings, host: &Host) -> Result<Self, StartError> {
+        let (state, snapshots) = ReplicatedState::new();
+        let node = Node::start(settings, host.clone(), state).await?;
+        let proposer = Proposer::start(node.clone());
+        Ok(Self {
+            node,
+            proposer,
+            snapshots,
+            host: host.clone(),
+        })
+    }
+
+    /// The state as this server has applied it.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshots.borrow().clone()
+    }
+
+    /// A receiver that wakes whenever something was applied.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Snapshot> {
+        self.snapshots.clone()
+    }
+
+    /// Who leads, as far as this server knows.
+    pub(crate) fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.node.leadership()
+    }
+
+    /// The raft node itself.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// This server's clock, as the state's times have it.
+    pub(crate) fn now(&self) -> Time {
+        Time::from(self.host.clock.wall())
+    }
+
+    /// Proposes one transaction and waits until it is on a quorum's disks and applied here.
+    pub(crate) async fn propose(&self, writes: Vec<Write>) -> Result<Outcome, ProposeError> {
+        let mut request_id = [0; 16];
+        self.host.entropy.fill(&mut request_id);
+        let command = Command {
+            request_id,
+            time: self.now(),
+            writes,
+        };
+        self.proposer.propose(&command).await
+    }
+}

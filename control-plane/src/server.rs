@@ -1,0 +1,212 @@
+//! The server as a whole: its configuration, its start, its end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use bosun_host::{DataDirectory, DataDirectoryError, Host};
+use bosun_proto::FILE_DESCRIPTOR_SET;
+use bosun_proto::api::cluster_server::ClusterServer;
+use bosun_proto::api::objects_server::ObjectsServer;
+use bosun_proto::node::node_agents_server::NodeAgentsServer;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use crate::api::grpc::{ClusterService, ObjectsService};
+use crate::api::logs::Logs;
+use crate::api::verbs::Verbs;
+use crate::incoming::incoming;
+use crate::leader::{self, NodeSettings};
+use crate::nodes::{NodeAgentsService, NodeTimes, Relays, Sessions};
+use crate::raft::{NodeId, RaftSettings, StartError};
+use crate::replica::Replica;
+
+/// The largest message accepted on any service, in bytes.
+const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// How a server is to run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where its log and snapshots lie; made if absent.
+    pub data_directory: PathBuf,
+    /// Where clients, agents and other servers reach it; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Its number among the servers.
+    pub server_id: NodeId,
+    /// The name people use for it.
+    pub name: String,
+    /// Serve on an address that other machines can reach although nothing is encrypted and nobody is asked who they are.
+    pub insecure_plaintext: bool,
+    /// The times of the node protocol.
+    pub nodes: NodeSettings,
+}
+
+impl Config {
+    /// The defaults of a single server on loopback.
+    pub fn new(data_directory: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        Self {
+            data_directory: data_directory.into(),
+            listen,
+            server_id: 1,
+            name: "server-1".into(),
+            insecure_plaintext: false,
+            nodes: NodeSettings::default(),
+        }
+    }
+}
+
+/// Why a server did not start. Each message names the setting or directory, and the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Settings that do not go together.
+    #[error("{0}")]
+    Config(String),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDirectory(#[from] DataDirectoryError),
+    /// The address cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {source}; end what uses it, or choose another address with --listen (port 0 takes a free one)"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Raft did not start.
+    #[error(transparent)]
+    Raft(#[from] StartError),
+    /// A part of the program contradicts itself.
+    #[error("the gRPC descriptors are not usable: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// A running server. Dropping it without [`Server::stop`] ends it less gently; nothing acknowledged is lost either way.
+pub struct Server {
+    address: SocketAddr,
+    replica: Replica,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    leading: JoinHandle<()>,
+    _data_directory: DataDirectory,
+}
+
+impl Server {
+    /// Starts a server: takes up what its data directory holds, or begins with nothing. Returns once it serves.
+    pub async fn start(config: Config, host: Host) -> Result<Self, ServerError> {
+        config.nodes.check().map_err(ServerError::Config)?;
+        if !config.listen.ip().is_loopback() && !config.insecure_plaintext {
+            let message = format!(
+                "--listen {}: other machines could reach this address, and connections are not encrypted yet; listen on \
+                 loopback, or give --insecure-plaintext if the network is trusted",
+                config.listen
+            );
+            return Err(ServerError::Config(message));
+        }
+        let data_directory = DataDirectory::claim(host.disk.as_ref(), &config.data_directory)?;
+        let listener = host
+            .network
+            .listen(config.listen)
+            .await
+            .map_err(|source| ServerError::Listen {
+                address: config.listen,
+                source,
+            })?;
+        let address = listener.address();
+        let peer = crate::raft::Server {
+            name: config.name.clone(),
+            address: address.to_string(),
+        };
+        let settings = RaftSettings::single(config.server_id, peer, config.data_directory.join("raft"));
+        let replica = Replica::start(settings, &host).await?;
+
+        let sessions = Sessions::default();
+        let stop = CancellationToken::new();
+        let routes = routes(&replica, &sessions, &host, &config.nodes).await?;
+        let serving = tonic::transport::Server::builder()
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming(listener), stop.clone().cancelled_owned());
+        let leading = leader::run(replica.clone(), sessions, host, config.nodes, stop.clone());
+        tracing::info!(%address, data_directory = %config.data_directory.display(), "serving");
+        Ok(Self {
+            address,
+            replica,
+            stop,
+            serving: tokio::spawn(serving),
+            leading: tokio::spawn(leading),
+            _data_directory: data_directory,
+        })
+    }
+
+    /// Where it really listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until the server cannot go on by itself; why.
+    pub async fn failed(&self) -> String {
+        self.replica.node().failed().await
+    }
+
+    /// Ends it: no new requests, then raft, then the lock on the data directory. Open watches are cut.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.serving.abort();
+        self.leading.abort();
+        // Aborted on purpose: the answer is that they were cancelled.
+        drop(self.serving.await);
+        drop(self.leading.await);
+        self.replica.node().shutdown().await;
+        tracing::info!(address = %self.address, "stopped");
+    }
+}
+
+async fn routes(
+    replica: &Replica,
+    sessions: &Sessions,
+    host: &Host,
+    nodes: &NodeSettings,
+) -> Result<Routes, ServerError> {
+    let relays = Relays::new(host.clone());
+    let verbs = Verbs::new(replica.clone(), host.clone());
+    let logs = Logs::new(replica.clone(), sessions.clone(), relays.clone());
+    let agents = NodeAgentsService {
+        replica: replica.clone(),
+        sessions: sessions.clone(),
+        relays,
+        host: host.clone(),
+        times: NodeTimes {
+            heartbeat_interval: nodes.heartbeat_interval,
+            lease: nodes.lease,
+        },
+    };
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ObjectsServer<ObjectsService>>().await;
+    health.set_serving::<NodeAgentsServer<NodeAgentsService>>().await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+    };
+    let mut routes = Routes::builder();
+    routes
+        .add_service(sized!(ObjectsServer::new(ObjectsService::new(verbs, logs))))
+        .add_service(ClusterServer::new(ClusterService::new(replica.clone())))
+        .add_service(sized!(NodeAgentsServer::new(agents)))
+        .add_service(replica.node().service())
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        // What older generic clients ask for.
+        .add_service(reflection().build_v1alpha()?);
+    Ok(routes.routes())
+}
+
+/// A service with our message limits.
+macro_rules! sized {
+    ($service:expr) => {
+        $service
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX)
+    };
+}
+use sized;

@@ -60,19 +60,24 @@ fn papers_name_files_that_exist() {
 
 #[test]
 fn every_example_is_named_by_a_test() {
-    let tests: Vec<_> = files(&["rs"])
+    let tests: Vec<_> = files(&["rs", "txt"])
         .into_iter()
         .filter(|file| file.path.starts_with("tests/") && !file.path.contains("/tidy/"))
         .collect();
-    let examples = files(&["yaml"])
+    let is_named = |name: &str| {
+        let names = [format!("\"{name}"), format!("/{name}")];
+        tests
+            .iter()
+            .any(|test| names.iter().any(|name| test.text.contains(name)))
+    };
+    let untested: Vec<_> = files(&["yaml"])
         .into_iter()
-        .filter_map(|file| Some(file.path.strip_prefix("examples/")?.to_owned()));
-    let untested: Vec<_> = examples
-        .filter(|name| {
-            !tests
-                .iter()
-                .any(|test| test.text.contains(&format!("\"{name}\"")))
+        .filter(|file| {
+            file.path
+                .strip_prefix("examples/")
+                .is_some_and(|name| !is_named(name))
         })
+        .map(|file| file.path)
         .collect();
     expect_none("An example that no test in tests/ applies by its name", &untested);
 }

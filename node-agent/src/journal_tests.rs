@@ -1,3 +1,5 @@
+//! The journal over restarts, crashes, damage and rewriting, on a disk in memory.
+
 use super::*;
 use bosun_host::testing;
 

@@ -1,3 +1,5 @@
+//! The variables of a container: references, downward fields, resource fields, refusals.
+
 use super::*;
 use crate::pod::testing::{node, pod};
 

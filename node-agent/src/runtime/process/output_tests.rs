@@ -1,3 +1,5 @@
+//! Container output written and read back: records, rotation, tails, following.
+
 use std::path::Path;
 use std::sync::Arc;
 

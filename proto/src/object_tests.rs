@@ -1,3 +1,5 @@
+//! Objects of every kind in both encodings, and how unfit JSON is told.
+
 use serde_json::json;
 
 use super::*;

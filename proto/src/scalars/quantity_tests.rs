@@ -1,3 +1,5 @@
+//! Quantities: canonical forms, refusals, rounding, order.
+
 use super::*;
 
 fn amount(text: &str) -> Amount {

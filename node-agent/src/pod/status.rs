@@ -37,11 +37,11 @@ pub fn status(record: &mut PodRecord, node: &NodeFacts, now: WallTime) -> PodSta
         message: message.to_owned(),
         reason: reason.to_owned(),
         host_ip: node.address.clone(),
-        host_i_ps: vec![HostIp {
+        host_ips: vec![HostIp {
             ip: node.address.clone(),
         }],
         pod_ip: node.address.clone(),
-        pod_i_ps: vec![PodIp {
+        pod_ips: vec![PodIp {
             ip: node.address.clone(),
         }],
         start_time: Some(record.start_time.into()),

@@ -18,7 +18,10 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { silent_after: Duration::from_secs(3), lost_after: Duration::from_secs(10) }
+        Self {
+            silent_after: Duration::from_secs(3),
+            lost_after: Duration::from_secs(10),
+        }
     }
 }
 
@@ -76,16 +79,34 @@ impl Watched {
 
 impl Liveness {
     /// What a new leader knows: each node with the standing that is written down, and full grace from `at`.
-    pub fn new(patience: Patience, nodes: impl IntoIterator<Item = (String, Standing)>, at: Duration) -> Self {
-        let watched = |settled| Watched { since: at, heard: false, settled };
-        Self { patience, nodes: nodes.into_iter().map(|(node, settled)| (node, watched(settled))).collect() }
+    pub fn new(
+        patience: Patience,
+        nodes: impl IntoIterator<Item = (String, Standing)>,
+        at: Duration,
+    ) -> Self {
+        let watched = |settled| Watched {
+            since: at,
+            heard: false,
+            settled,
+        };
+        Self {
+            patience,
+            nodes: nodes
+                .into_iter()
+                .map(|(node, settled)| (node, watched(settled)))
+                .collect(),
+        }
     }
 
     /// A heartbeat (or anything else) came from a node. True when its standing may be another one now, so that [`Self::due`]
     /// is worth a call.
     pub fn heard(&mut self, node: &str, at: Duration) -> bool {
         let Some(watched) = self.nodes.get_mut(node) else {
-            let watched = Watched { since: at, heard: true, settled: Standing::Silent };
+            let watched = Watched {
+                since: at,
+                heard: true,
+                settled: Standing::Silent,
+            };
             self.nodes.insert(node.to_owned(), watched);
             return true;
         };
@@ -109,8 +130,10 @@ impl Liveness {
 
     /// The nodes whose standing at `at` is not the one that is written down, and which it is.
     pub fn due(&self, at: Duration) -> Vec<(String, Standing)> {
-        let standings =
-            self.nodes.iter().map(|(node, watched)| (node, watched.settled, watched.standing(&self.patience, at)));
+        let standings = self
+            .nodes
+            .iter()
+            .map(|(node, watched)| (node, watched.settled, watched.standing(&self.patience, at)));
         standings
             .filter(|(_, settled, standing)| settled != standing)
             .map(|(node, _, standing)| (node.clone(), standing))
@@ -126,7 +149,10 @@ impl Liveness {
 
     /// When [`Self::due`] next has something to say, if nothing is heard until then: `at` when it has now, `None` when never.
     pub fn next_deadline(&self, at: Duration) -> Option<Duration> {
-        self.nodes.values().filter_map(|watched| watched.deadline(&self.patience, at)).min()
+        self.nodes
+            .values()
+            .filter_map(|watched| watched.deadline(&self.patience, at))
+            .min()
     }
 }
 
@@ -141,14 +167,18 @@ mod tests {
     }
 
     fn leader(nodes: &[(&str, Standing)]) -> Liveness {
-        let nodes = nodes.iter().map(|(node, standing)| ((*node).to_owned(), *standing));
+        let nodes = nodes
+            .iter()
+            .map(|(node, standing)| ((*node).to_owned(), *standing));
         Liveness::new(Patience::default(), nodes, seconds(100))
     }
 
     /// What is due, settled at once.
     fn turn(liveness: &mut Liveness, at: u64) -> Vec<(String, Standing)> {
         let due = liveness.due(seconds(at));
-        due.iter().for_each(|(node, standing)| liveness.settle(node, *standing));
+        for (node, standing) in &due {
+            liveness.settle(node, *standing);
+        }
         due
     }
 
@@ -194,7 +224,10 @@ mod tests {
         liveness.grace(seconds(107));
         assert_eq!(turn(&mut liveness, 109), []);
         assert_eq!(turn(&mut liveness, 110), one("a", Silent));
-        assert_eq!(turn(&mut liveness, 117), vec![("a".to_owned(), Lost), ("b".to_owned(), Lost)]);
+        assert_eq!(
+            turn(&mut liveness, 117),
+            vec![("a".to_owned(), Lost), ("b".to_owned(), Lost)]
+        );
     }
 
     #[test]

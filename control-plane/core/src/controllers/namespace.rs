@@ -26,18 +26,30 @@ impl Controller for NamespaceController {
     }
 
     fn keys(&self, snapshot: &Snapshot) -> Vec<Key> {
-        snapshot.all::<Namespace>(None).filter(|namespace| ends(namespace)).map(|namespace| namespace.key()).collect()
+        snapshot
+            .all::<Namespace>(None)
+            .filter(|namespace| ends(namespace))
+            .map(|namespace| namespace.key())
+            .collect()
     }
 
     fn touched_by(&self, change: &Change, snapshot: &Snapshot) -> Vec<Key> {
         if change.key.kind == Kind::Namespace {
-            let was_ending = change.old.as_ref().and_then(Namespace::from_object).is_some_and(|it| ends(it));
+            let was_ending = change
+                .old
+                .as_ref()
+                .and_then(Namespace::from_object)
+                .is_some_and(|it| ends(it));
             // Removed: an Event may have been written into it in the last moment.
             let needs_a_look = match change.new.as_ref().and_then(Namespace::from_object) {
                 Some(namespace) => ends(namespace) && !was_ending,
                 None => true,
             };
-            return if needs_a_look { vec![change.key.clone()] } else { Vec::new() };
+            return if needs_a_look {
+                vec![change.key.clone()]
+            } else {
+                Vec::new()
+            };
         }
         let key = Key::new(Kind::Namespace, "", &change.key.namespace);
         // Something went, or something came that does not belong there any more.
@@ -46,17 +58,21 @@ impl Controller for NamespaceController {
             Some(namespace) => ends(namespace),
             None => change.key.kind.info().namespaced && change.new.is_some(),
         };
-        if is_news && is_left_behind { vec![key] } else { Vec::new() }
+        if is_news && is_left_behind {
+            vec![key]
+        } else {
+            Vec::new()
+        }
     }
 
     fn reconcile(&self, snapshot: &Snapshot, key: &Key, now: Time) -> Plan {
         match snapshot.find_key::<Namespace>(key) {
             Some(namespace) if ends(namespace) => empty(snapshot, namespace, now),
-            Some(_) => Plan::default(),
-            None if key.kind == Kind::Namespace => {
-                Plan { writes: delete_all(snapshot, &key.name, namespaced_kinds(), now), ..Plan::default() }
-            }
-            None => Plan::default(),
+            None if key.kind == Kind::Namespace => Plan {
+                writes: delete_all(snapshot, &key.name, namespaced_kinds(), now),
+                ..Plan::default()
+            },
+            Some(_) | None => Plan::default(),
         }
     }
 }
@@ -64,12 +80,19 @@ impl Controller for NamespaceController {
 /// The writes that create what [`BUILT_IN`] names and is not there. Their uids and times come with
 /// [`crate::stamp::Stamp`]; a leader proposes them before anything else.
 pub fn bootstrap(snapshot: &Snapshot, now: Time) -> Vec<Write> {
-    let missing = BUILT_IN.iter().filter(|name| snapshot.find::<Namespace>("", name).is_none());
+    let missing = BUILT_IN
+        .iter()
+        .filter(|name| snapshot.find::<Namespace>("", name).is_none());
     missing
         .map(|name| {
-            let metadata = ObjectMeta { name: (*name).into(), ..ObjectMeta::default() };
-            let mut namespace =
-                Object::from(Namespace { metadata: Some(metadata), ..Namespace::default() });
+            let metadata = ObjectMeta {
+                name: (*name).into(),
+                ..ObjectMeta::default()
+            };
+            let mut namespace = Object::from(Namespace {
+                metadata: Some(metadata),
+                ..Namespace::default()
+            });
             kinds::fill_defaults(&mut namespace);
             kinds::prepare_create(&mut namespace, now);
             Write::Create(namespace)
@@ -91,7 +114,11 @@ fn empty(snapshot: &Snapshot, namespace: &std::sync::Arc<Namespace>, now: Time) 
         return plan;
     }
     let mut emptied = namespace.as_ref().clone();
-    emptied.spec.get_or_insert_default().finalizers.retain(|finalizer| finalizer != FINALIZER);
+    emptied
+        .spec
+        .get_or_insert_default()
+        .finalizers
+        .retain(|finalizer| finalizer != FINALIZER);
     let old = Object::from(namespace.clone());
     if emptied != **namespace || deletion::may_go(&old) {
         plan.writes.push(deletion::write_of(&old, emptied.into()));
@@ -99,7 +126,12 @@ fn empty(snapshot: &Snapshot, namespace: &std::sync::Arc<Namespace>, now: Time) 
     plan
 }
 
-fn delete_all(snapshot: &Snapshot, namespace: &str, kinds: impl Iterator<Item = Kind>, now: Time) -> Vec<Write> {
+fn delete_all(
+    snapshot: &Snapshot,
+    namespace: &str,
+    kinds: impl Iterator<Item = Kind>,
+    now: Time,
+) -> Vec<Write> {
     let objects = kinds.flat_map(|kind| snapshot.list(kind, Some(namespace)));
     let not_ending = objects.filter(|object| object.metadata().deletion_timestamp.is_none());
     let writes = not_ending.filter_map(|object| deletion::begin(object, Propagation::Background, None, now));

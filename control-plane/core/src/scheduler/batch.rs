@@ -40,10 +40,15 @@ pub(super) fn in_order<'a>(snapshot: &'a Snapshot, keys: &'a [Key]) -> Vec<Candi
     }
     if let Some(node) = nodes.first() {
         for pod in snapshot.unassigned_pods() {
-            wanted.entry(pod.key()).or_insert(Candidate { asked_by: node, pod });
+            wanted
+                .entry(pod.key())
+                .or_insert(Candidate { asked_by: node, pod });
         }
     }
-    let mut order: Vec<Candidate<'a>> = wanted.into_values().filter(|it| wakeups::wants_node(it.pod)).collect();
+    let mut order: Vec<Candidate<'a>> = wanted
+        .into_values()
+        .filter(|it| wakeups::wants_node(it.pod))
+        .collect();
     // Stable: among equals it remains the order of the keys.
     order.sort_by_key(|candidate| {
         let priority = pod::spec(candidate.pod).priority.unwrap_or(0);
@@ -81,7 +86,12 @@ struct Fit {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, now: Time) -> Self {
-        Self { snapshot, now, places: places::all(snapshot), groups: Vec::new() }
+        Self {
+            snapshot,
+            now,
+            places: places::all(snapshot),
+            groups: Vec::new(),
+        }
     }
 
     /// The plan for a pod: to the best node, or why there is none.
@@ -105,10 +115,13 @@ impl<'a> Batch<'a> {
     }
 
     fn group_of(&mut self, demand: Demand<'a>) -> usize {
-        self.groups.iter().position(|group| group.demand == demand).unwrap_or_else(|| {
-            self.groups.push(Group::new(self.snapshot, &self.places, demand));
-            self.groups.len() - 1
-        })
+        self.groups
+            .iter()
+            .position(|group| group.demand == demand)
+            .unwrap_or_else(|| {
+                self.groups.push(Group::new(self.snapshot, &self.places, demand));
+                self.groups.len() - 1
+            })
     }
 
     /// The place in the group's `fits` of the node with the best score. Equal scores are decided by a hash, so that equal
@@ -130,12 +143,20 @@ impl<'a> Batch<'a> {
     }
 
     fn why_not(&mut self, group: usize) -> String {
-        let Group { demand, fits, objections, unschedulable, .. } = &mut self.groups[group];
+        let Group {
+            demand,
+            fits,
+            objections,
+            unschedulable,
+            ..
+        } = &mut self.groups[group];
         let places = &self.places;
         unschedulable
             .get_or_insert_with(|| {
                 let mut reasons = objections.clone();
-                let full = fits.iter().flat_map(|fit| filters::explain_room(demand, &places[fit.place]));
+                let full = fits
+                    .iter()
+                    .flat_map(|fit| filters::explain_room(demand, &places[fit.place]));
                 full.for_each(|reason| *reasons.entry(reason).or_default() += 1);
                 verdict::message(places.len(), &reasons)
             })
@@ -148,12 +169,15 @@ impl<'a> Group<'a> {
         let mut fits = Vec::new();
         let mut objections: BTreeMap<Reason, usize> = BTreeMap::new();
         for (index, place) in places.iter().enumerate() {
-            match filters::explain_lasting(&demand, place.node) {
-                Some(reason) => *objections.entry(reason).or_default() += 1,
-                None => {
-                    let lasting_score = scores::lasting(&demand, place);
-                    fits.push(Fit { place: index, lasting_score, siblings: 0 });
-                }
+            if let Some(reason) = filters::explain_lasting(&demand, place.node) {
+                *objections.entry(reason).or_default() += 1;
+            } else {
+                let lasting_score = scores::lasting(&demand, place);
+                fits.push(Fit {
+                    place: index,
+                    lasting_score,
+                    siblings: 0,
+                });
             }
         }
         let mut siblings_max = 0;
@@ -165,7 +189,13 @@ impl<'a> Group<'a> {
                 siblings_max = siblings_max.max(fit.siblings);
             }
         }
-        Self { demand, fits, objections, siblings_max, unschedulable: None }
+        Self {
+            demand,
+            fits,
+            objections,
+            siblings_max,
+            unschedulable: None,
+        }
     }
 }
 
@@ -183,5 +213,7 @@ fn siblings_by_node<'a>(snapshot: &'a Snapshot, owner: &str) -> BTreeMap<&'a str
 /// The same on every machine and in every version (FNV-1a).
 fn hash(first: &str, second: &str) -> u64 {
     let bytes = first.bytes().chain([0]).chain(second.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

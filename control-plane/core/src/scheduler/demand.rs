@@ -32,7 +32,10 @@ impl<'a> Demand<'a> {
             requests: Usage::of_pod(spec),
             host_ports: host_ports(pod).collect(),
             node_selector: &spec.node_selector,
-            node_affinity: spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref()),
+            node_affinity: spec
+                .affinity
+                .as_ref()
+                .and_then(|affinity| affinity.node_affinity.as_ref()),
             tolerations: &spec.tolerations,
             owner: kinds::controller_of(pod.metadata()).map(|owner| owner.uid.as_str()),
         }
@@ -60,11 +63,26 @@ impl HostPort<'_> {
 /// The ports a pod wants on its node.
 pub(super) fn host_ports(pod: &Pod) -> impl Iterator<Item = HostPort<'_>> {
     let spec = pod::spec(pod);
-    let sidecars = spec.init_containers.iter().filter(|init| init.restart_policy.as_deref() == Some("Always"));
-    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+    let sidecars = spec
+        .init_containers
+        .iter()
+        .filter(|init| init.restart_policy.as_deref() == Some("Always"));
+    let ports = spec
+        .containers
+        .iter()
+        .chain(sidecars)
+        .flat_map(|container| &container.ports);
     ports.filter(|port| port.host_port > 0).map(|port| HostPort {
         port: port.host_port,
-        protocol: if port.protocol.is_empty() { "TCP" } else { &port.protocol },
-        address: if port.host_ip == "0.0.0.0" { "" } else { &port.host_ip },
+        protocol: if port.protocol.is_empty() {
+            "TCP"
+        } else {
+            &port.protocol
+        },
+        address: if port.host_ip == "0.0.0.0" {
+            ""
+        } else {
+            &port.host_ip
+        },
     })
 }

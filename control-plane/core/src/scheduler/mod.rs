@@ -58,7 +58,13 @@ pub fn schedule(snapshot: &Snapshot, keys: &[Key], now: Time) -> Vec<(Key, Plan)
     }
     for key in left_over {
         silent.remove(key);
-        plans.push((key.clone(), Plan { look_again: Some(now), ..Plan::default() }));
+        plans.push((
+            key.clone(),
+            Plan {
+                look_again: Some(now),
+                ..Plan::default()
+            },
+        ));
     }
     plans.extend(silent.into_iter().map(|key| (key.clone(), Plan::default())));
     plans

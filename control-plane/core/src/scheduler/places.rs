@@ -28,7 +28,10 @@ impl<'a> Place<'a> {
     /// The host ports that its unfinished pods have.
     pub(super) fn host_ports(&self) -> &[HostPort<'a>] {
         self.host_ports.get_or_init(|| {
-            let unfinished = self.snapshot.pods_on(self.name()).filter(|pod| !pod::is_finished(pod));
+            let unfinished = self
+                .snapshot
+                .pods_on(self.name())
+                .filter(|pod| !pod::is_finished(pod));
             unfinished.flat_map(|pod| host_ports(pod)).collect()
         })
     }
@@ -54,5 +57,8 @@ pub(super) fn all(snapshot: &Snapshot) -> Vec<Place<'_>> {
         used: snapshot.usage(&node.metadata().name),
         host_ports: OnceCell::new(),
     };
-    snapshot.all::<Node>(None).map(|node| place(node.as_ref())).collect()
+    snapshot
+        .all::<Node>(None)
+        .map(|node| place(node.as_ref()))
+        .collect()
 }

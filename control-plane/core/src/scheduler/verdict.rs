@@ -19,10 +19,17 @@ pub(super) fn bind(snapshot: &Snapshot, pod: &Pod, node: &str) -> Plan {
     let key = pod.key();
     let metadata = pod.metadata();
     let mut plan = Plan::default();
-    let message = format!("Successfully assigned {}/{} to {node}", metadata.namespace, metadata.name);
+    let message = format!(
+        "Successfully assigned {}/{} to {node}",
+        metadata.namespace, metadata.name
+    );
     plan.note(&key, &metadata.uid, "Scheduled", message);
     let expected_version = snapshot.version_of(&key);
-    plan.writes.push(Write::Bind { pod: key, expected_version, node: node.to_owned() });
+    plan.writes.push(Write::Bind {
+        pod: key,
+        expected_version,
+        node: node.to_owned(),
+    });
     plan
 }
 
@@ -55,7 +62,10 @@ pub(super) fn message(nodes: usize, reasons: &BTreeMap<Reason, usize>) -> String
     if nodes == 0 {
         return "no nodes available to schedule pods".into();
     }
-    let mut counted: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let mut counted: Vec<String> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
     counted.sort();
     let unnamed = counted.len().saturating_sub(REASONS_MAX);
     if unnamed > 0 {
@@ -72,14 +82,25 @@ mod tests {
     #[test]
     fn the_message_counts_the_nodes_of_each_reason_and_stays_readable() {
         let reasons = |reasons: &[(&'static str, usize)]| {
-            reasons.iter().map(|(reason, count)| (Reason::Borrowed(*reason), *count)).collect()
+            reasons
+                .iter()
+                .map(|(reason, count)| (Reason::Borrowed(*reason), *count))
+                .collect()
         };
-        let two = reasons(&[("node(s) had untolerated taint {k: v}", 2), ("Insufficient cpu", 1)]);
+        let two = reasons(&[
+            ("node(s) had untolerated taint {k: v}", 2),
+            ("Insufficient cpu", 1),
+        ]);
         let expected = "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {k: v}.";
         assert_eq!(message(3, &two), expected);
         assert_eq!(message(0, &reasons(&[])), "no nodes available to schedule pods");
-        let many = (0..25).map(|number| (Reason::Owned(format!("Insufficient r{number:02}")), 1)).collect();
+        let many = (0..25)
+            .map(|number| (Reason::Owned(format!("Insufficient r{number:02}")), 1))
+            .collect();
         let said = message(25, &many);
-        assert!(said.ends_with("1 Insufficient r19, and 5 more reasons."), "{said}");
+        assert!(
+            said.ends_with("1 Insufficient r19, and 5 more reasons."),
+            "{said}"
+        );
     }
 }

@@ -9,7 +9,11 @@ use crate::state::{Change, Snapshot};
 
 /// Every pod that wants a node: what a new leader starts with.
 pub fn keys(snapshot: &Snapshot) -> Vec<Key> {
-    snapshot.unassigned_pods().filter(|pod| wants_node(pod)).map(|pod| pod.key()).collect()
+    snapshot
+        .unassigned_pods()
+        .filter(|pod| wants_node(pod))
+        .map(|pod| pod.key())
+        .collect()
 }
 
 /// The pod that wants a node since `change`; or the node that may take pods now that it did not take before, as long as any
@@ -19,7 +23,12 @@ pub fn touched_by(change: &Change, snapshot: &Snapshot) -> Vec<Key> {
     let new = change.new.as_ref();
     let (old_pod, new_pod) = (old.and_then(Pod::from_object), new.and_then(Pod::from_object));
     if let Some(pod) = old_pod.or(new_pod) {
-        return of_pod(old_pod.map(AsRef::as_ref), new_pod.map(AsRef::as_ref), pod, snapshot);
+        return of_pod(
+            old_pod.map(AsRef::as_ref),
+            new_pod.map(AsRef::as_ref),
+            pod,
+            snapshot,
+        );
     }
     let (old_node, new_node) = (old.and_then(Node::from_object), new.and_then(Node::from_object));
     let is_node = old_node.is_some() || new_node.is_some();
@@ -44,7 +53,7 @@ fn of_pod(old: Option<&Pod>, new: Option<&Pod>, either: &Pod, snapshot: &Snapsho
     }
     let holds = |pod: &&Pod| !pod::spec(pod).node_name.is_empty() && !pod::is_finished(pod);
     match old.filter(holds) {
-        Some(old) if new.filter(holds).is_none() && anything_waits(snapshot) => {
+        Some(old) if !new.as_ref().is_some_and(holds) && anything_waits(snapshot) => {
             vec![Key::new(bosun_proto::Kind::Node, "", &pod::spec(old).node_name)]
         }
         _ => Vec::new(),
@@ -57,7 +66,9 @@ fn anything_waits(snapshot: &Snapshot) -> bool {
 
 /// True when something changed that a filter looks at, or that the message to waiting pods counts.
 fn offers_differ(old: Option<&std::sync::Arc<Node>>, new: Option<&std::sync::Arc<Node>>) -> bool {
-    let (Some(old), Some(new)) = (old, new) else { return true };
+    let (Some(old), Some(new)) = (old, new) else {
+        return true;
+    };
     node::takes_pods(old) != node::takes_pods(new)
         || node::spec(old) != node::spec(new)
         || node::status(old).allocatable != node::status(new).allocatable

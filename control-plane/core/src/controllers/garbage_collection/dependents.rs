@@ -20,10 +20,18 @@ const CYCLE_OBJECTS_MAX: usize = 1_000;
 pub(super) fn orphan(snapshot: &Snapshot, owner: &Object) -> Plan {
     let uid = &owner.metadata().uid;
     // A dependent of itself is orphaned with its last write, below.
-    let dependents = snapshot.dependents(uid).filter(|dependent| dependent.key() != owner.key());
-    let writes: Vec<Write> = dependents.take(PLAN_OBJECTS_MAX - 1).map(|dependent| released(dependent, uid)).collect();
+    let dependents = snapshot
+        .dependents(uid)
+        .filter(|dependent| dependent.key() != owner.key());
+    let writes: Vec<Write> = dependents
+        .take(PLAN_OBJECTS_MAX - 1)
+        .map(|dependent| released(dependent, uid))
+        .collect();
     let is_last_part = writes.len() < PLAN_OBJECTS_MAX - 1;
-    let mut plan = Plan { writes, ..Plan::default() };
+    let mut plan = Plan {
+        writes,
+        ..Plan::default()
+    };
     if is_last_part {
         plan.writes.push(without_finalizer(owner, ORPHAN_FINALIZER));
     }
@@ -32,7 +40,10 @@ pub(super) fn orphan(snapshot: &Snapshot, owner: &Object) -> Plan {
 
 fn released(dependent: &Object, owner_uid: &str) -> Write {
     let mut released = dependent.clone();
-    released.metadata_mut().owner_references.retain(|reference| reference.uid != owner_uid);
+    released
+        .metadata_mut()
+        .owner_references
+        .retain(|reference| reference.uid != owner_uid);
     Write::replace(dependent, released)
 }
 
@@ -98,7 +109,9 @@ fn names_as_blocking(dependent: &Object, owner: &Object) -> bool {
 
 fn references_to<'a>(dependent: &'a Object, owner: &'a Object) -> impl Iterator<Item = &'a OwnerReference> {
     let references = &dependent.metadata().owner_references;
-    references.iter().filter(|reference| reference.uid == owner.metadata().uid)
+    references
+        .iter()
+        .filter(|reference| reference.uid == owner.metadata().uid)
 }
 
 /// True when `first`, through any number of others, cannot go before `last` does.

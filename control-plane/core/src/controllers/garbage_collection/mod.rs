@@ -27,7 +27,9 @@ impl Controller for GarbageCollectionController {
 
     fn keys(&self, snapshot: &Snapshot) -> Vec<Key> {
         let all = Kind::ALL.iter().flat_map(|kind| snapshot.list(*kind, None));
-        all.filter(|object| needs_a_look(snapshot, None, object)).map(Object::key).collect()
+        all.filter(|object| needs_a_look(snapshot, None, object))
+            .map(Object::key)
+            .collect()
     }
 
     fn touched_by(&self, change: &Change, snapshot: &Snapshot) -> Vec<Key> {
@@ -54,9 +56,14 @@ impl Controller for GarbageCollectionController {
     }
 
     fn reconcile(&self, snapshot: &Snapshot, key: &Key, now: Time) -> Plan {
-        let Some(object) = snapshot.get(key) else { return Plan::default() };
+        let Some(object) = snapshot.get(key) else {
+            return Plan::default();
+        };
         if deletion::may_go(object) {
-            return Plan { writes: vec![Write::delete(object)], ..Plan::default() };
+            return Plan {
+                writes: vec![Write::delete(object)],
+                ..Plan::default()
+            };
         }
         if let Some(pod) = Pod::from_object(object)
             && let Some(plan) = pods::reconcile(snapshot, pod, now)
@@ -78,12 +85,16 @@ impl Controller for GarbageCollectionController {
 /// True when there may be something to do about an object, given how it was before; cheap, and for most changes false.
 fn needs_a_look(snapshot: &Snapshot, old: Option<&Object>, new: &Object) -> bool {
     if ends(new) {
-        let holds_dependents = [FOREGROUND_FINALIZER, ORPHAN_FINALIZER].iter().any(|name| has_finalizer(new, name));
-        let is_news = old.is_none_or(|old| !ends(old) || old.metadata().finalizers != new.metadata().finalizers);
+        let holds_dependents = [FOREGROUND_FINALIZER, ORPHAN_FINALIZER]
+            .iter()
+            .any(|name| has_finalizer(new, name));
+        let is_news =
+            old.is_none_or(|old| !ends(old) || old.metadata().finalizers != new.metadata().finalizers);
         if deletion::may_go(new) || (holds_dependents && is_news) {
             return true;
         }
-    } else if old.is_none_or(|old| owner_references_differ(old, new)) && !owners::all_are_solid(snapshot, new) {
+    } else if old.is_none_or(|old| owner_references_differ(old, new)) && !owners::all_are_solid(snapshot, new)
+    {
         return true;
     }
     Pod::from_object(new).is_some_and(|pod| pods::needs_a_look(snapshot, old.and_then(Pod::from_object), pod))
@@ -98,13 +109,20 @@ fn ends(object: &Object) -> bool {
 }
 
 fn has_finalizer(object: &Object, name: &str) -> bool {
-    object.metadata().finalizers.iter().any(|finalizer| finalizer == name)
+    object
+        .metadata()
+        .finalizers
+        .iter()
+        .any(|finalizer| finalizer == name)
 }
 
 /// The write that takes a finalizer away; a removal when it was the last thing that held the object.
 fn without_finalizer(object: &Object, name: &str) -> Write {
     let mut freed = object.clone();
-    freed.metadata_mut().finalizers.retain(|finalizer| finalizer != name);
+    freed
+        .metadata_mut()
+        .finalizers
+        .retain(|finalizer| finalizer != name);
     deletion::write_of(object, freed)
 }
 

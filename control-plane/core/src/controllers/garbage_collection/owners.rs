@@ -23,7 +23,9 @@ pub(super) enum Standing {
 /// What a reference in `dependent` is worth. The owner must be the named object, and in reach: of the cluster, or of the
 /// dependent's own namespace.
 pub(super) fn standing(snapshot: &Snapshot, dependent: &Object, reference: &OwnerReference) -> Standing {
-    let Some(kind) = Kind::from_api(&reference.api_version, &reference.kind) else { return Standing::Solid };
+    let Some(kind) = Kind::from_api(&reference.api_version, &reference.kind) else {
+        return Standing::Solid;
+    };
     let in_reach = |owner: &&Object| {
         let metadata = owner.metadata();
         owner.kind() == kind
@@ -40,15 +42,22 @@ pub(super) fn standing(snapshot: &Snapshot, dependent: &Object, reference: &Owne
 /// True when nothing is to be done about an object's owners.
 pub(super) fn all_are_solid(snapshot: &Snapshot, object: &Object) -> bool {
     let references = &object.metadata().owner_references;
-    references.iter().all(|reference| standing(snapshot, object, reference) == Standing::Solid)
+    references
+        .iter()
+        .all(|reference| standing(snapshot, object, reference) == Standing::Solid)
 }
 
 /// The owners of an object that cannot go before something happens to it.
 pub(super) fn waiting_for(snapshot: &Snapshot, object: &Object) -> impl Iterator<Item = Key> {
-    let owners = object.metadata().owner_references.iter().filter_map(|reference| snapshot.by_uid(&reference.uid));
+    let owners = object
+        .metadata()
+        .owner_references
+        .iter()
+        .filter_map(|reference| snapshot.by_uid(&reference.uid));
     owners
         .filter(|owner| {
-            ends(owner) && (has_finalizer(owner, FOREGROUND_FINALIZER) || has_finalizer(owner, ORPHAN_FINALIZER))
+            ends(owner)
+                && (has_finalizer(owner, FOREGROUND_FINALIZER) || has_finalizer(owner, ORPHAN_FINALIZER))
         })
         .map(Object::key)
 }
@@ -58,7 +67,10 @@ pub(super) fn reconcile(snapshot: &Snapshot, object: &Object, now: Time) -> Plan
     let mut plan = Plan::default();
     let references = &object.metadata().owner_references;
     let count = |wanted| {
-        references.iter().filter(|reference| standing(snapshot, object, reference) == wanted).count()
+        references
+            .iter()
+            .filter(|reference| standing(snapshot, object, reference) == wanted)
+            .count()
     };
     let (solid, missing) = (count(Standing::Solid), count(Standing::Missing));
     if references.is_empty() || solid == references.len() {
@@ -67,7 +79,8 @@ pub(super) fn reconcile(snapshot: &Snapshot, object: &Object, now: Time) -> Plan
     if solid > 0 {
         plan.writes.push(keep_solid(snapshot, object));
     } else if missing == references.len() {
-        plan.writes.extend(deletion::begin(object, own_wish(object), None, now));
+        plan.writes
+            .extend(deletion::begin(object, own_wish(object), None, now));
     }
     // Otherwise an owner waits for its dependents, and deletes them itself.
     plan

@@ -36,13 +36,19 @@ pub(super) fn needs_a_look(snapshot: &Snapshot, old: Option<&Arc<Pod>>, new: &Po
 pub(super) fn reconcile(snapshot: &Snapshot, pod: &Arc<Pod>, now: Time) -> Option<Plan> {
     let mut plan = Plan::default();
     if is_tracked_in_vain(snapshot, pod) {
-        plan.writes.push(without_finalizer(&Object::from(pod.clone()), JOB_TRACKING_FINALIZER));
+        plan.writes.push(without_finalizer(
+            &Object::from(pod.clone()),
+            JOB_TRACKING_FINALIZER,
+        ));
     } else if ended_unassigned(pod) {
         let message = "the pod was deleted before it got a node";
         let failed = failed_by_disruption(pod, "Deleted", message, DISRUPTION_REASON, now);
         plan.writes = pod_status::transition(snapshot, pod, failed, now);
     } else if is_on_missing_node(snapshot, pod) {
-        let awaited_until = pod.metadata().creation_timestamp.map(|at| at.plus_seconds(NODE_AWAITED_SECONDS));
+        let awaited_until = pod
+            .metadata()
+            .creation_timestamp
+            .map(|at| at.plus_seconds(NODE_AWAITED_SECONDS));
         match awaited_until {
             Some(until) if until > now && !was_scheduled(pod) => plan.look_again_at(until),
             _ => {
@@ -61,8 +67,15 @@ pub(super) fn reconcile(snapshot: &Snapshot, pod: &Arc<Pod>, now: Time) -> Optio
 /// It waits to be counted by a Job that is gone, or that is not its owner any more.
 fn is_tracked_in_vain(snapshot: &Snapshot, pod: &Pod) -> bool {
     let metadata = pod.metadata();
-    let is_tracked = metadata.finalizers.iter().any(|finalizer| finalizer == JOB_TRACKING_FINALIZER);
-    let job = || kinds::controller_of(metadata).and_then(|owner| snapshot.by_uid(&owner.uid)).and_then(Job::from_object);
+    let is_tracked = metadata
+        .finalizers
+        .iter()
+        .any(|finalizer| finalizer == JOB_TRACKING_FINALIZER);
+    let job = || {
+        kinds::controller_of(metadata)
+            .and_then(|owner| snapshot.by_uid(&owner.uid))
+            .and_then(Job::from_object)
+    };
     is_tracked && job().is_none()
 }
 

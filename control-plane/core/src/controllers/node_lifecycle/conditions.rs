@@ -12,9 +12,22 @@ const KNOWN_BY_THE_AGENT: [&str; 4] = ["Ready", "MemoryPressure", "DiskPressure"
 pub(super) fn set_ready(node: &mut Node, now: Time) {
     for condition_type in KNOWN_BY_THE_AGENT {
         if condition_type == "Ready" {
-            set(node, condition_type, "True", ("AgentConnected", "the node's agent is connected"), now);
-        } else if node::condition(node, condition_type).is_some_and(|condition| condition.status == "Unknown") {
-            set(node, condition_type, "False", ("AgentConnected", "the node's agent is connected"), now);
+            set(
+                node,
+                condition_type,
+                "True",
+                ("AgentConnected", "the node's agent is connected"),
+                now,
+            );
+        } else if node::condition(node, condition_type).is_some_and(|condition| condition.status == "Unknown")
+        {
+            set(
+                node,
+                condition_type,
+                "False",
+                ("AgentConnected", "the node's agent is connected"),
+                now,
+            );
         }
     }
 }
@@ -23,14 +36,22 @@ pub(super) fn set_ready(node: &mut Node, now: Time) {
 pub(super) fn set_silent(node: &mut Node, now: Time) {
     for condition_type in KNOWN_BY_THE_AGENT {
         if condition_type == "Ready" || node::condition(node, condition_type).is_some() {
-            set(node, condition_type, "Unknown", ("NodeStatusUnknown", "the node's agent is not heard any more"), now);
+            set(
+                node,
+                condition_type,
+                "Unknown",
+                ("NodeStatusUnknown", "the node's agent is not heard any more"),
+                now,
+            );
         }
     }
 }
 
 fn set(node: &mut Node, condition_type: &str, status: &str, (reason, message): (&str, &str), now: Time) {
     let conditions = &mut node.status.get_or_insert_default().conditions;
-    let present = conditions.iter_mut().find(|present| present.r#type == condition_type);
+    let present = conditions
+        .iter_mut()
+        .find(|present| present.r#type == condition_type);
     if present.as_ref().is_some_and(|present| present.status == status) {
         return;
     }

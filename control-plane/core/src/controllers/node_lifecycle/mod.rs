@@ -38,24 +38,37 @@ impl Controller for NodeLifecycleController {
 
     fn touched_by(&self, change: &Change, _snapshot: &Snapshot) -> Vec<Key> {
         let is_node = change.key.kind == Kind::Node && change.new.is_some();
-        if is_node { vec![change.key.clone()] } else { Vec::new() }
+        if is_node {
+            vec![change.key.clone()]
+        } else {
+            Vec::new()
+        }
     }
 
     fn reconcile(&self, snapshot: &Snapshot, key: &Key, now: Time) -> Plan {
-        let Some(stored) = snapshot.find_key::<Node>(key) else { return Plan::default() };
+        let Some(stored) = snapshot.find_key::<Node>(key) else {
+            return Plan::default();
+        };
         let mut tainted = stored.as_ref().clone();
         taints::follow(&mut tainted, now);
         if tainted == **stored {
             return Plan::default();
         }
-        Plan { writes: vec![Write::replace(&Object::from(stored.clone()), tainted)], ..Plan::default() }
+        Plan {
+            writes: vec![Write::replace(&Object::from(stored.clone()), tainted)],
+            ..Plan::default()
+        }
     }
 }
 
 /// The standing that is written down in a Node object: what a new leader starts its [`crate::liveness::Liveness`] with. That
 /// a node was lost is not written; it is found out once more, and then nothing is left to do.
 pub fn written_standing(node: &Node) -> Standing {
-    if node::is_ready(node) { Standing::Heard } else { Standing::Silent }
+    if node::is_ready(node) {
+        Standing::Heard
+    } else {
+        Standing::Silent
+    }
 }
 
 /// What to write because a node's standing is `standing` now; empty when that is written already.
@@ -63,7 +76,9 @@ pub fn written_standing(node: &Node) -> Standing {
 /// Each plan is a transaction. The first holds the node, its conditions and taints, and as many of the pods it affects as
 /// fit; the others hold the rest of the pods.
 pub fn plans(snapshot: &Snapshot, node_name: &str, standing: Standing, now: Time) -> Vec<Plan> {
-    let Some(stored) = snapshot.find::<Node>("", node_name) else { return Vec::new() };
+    let Some(stored) = snapshot.find::<Node>("", node_name) else {
+        return Vec::new();
+    };
     let mut plan = node_plan(stored, standing, now);
     let mut plans = Vec::new();
     let pod_writes = match standing {
@@ -103,10 +118,16 @@ fn node_plan(stored: &Arc<Node>, standing: Standing, now: Time) -> Plan {
     let (key, uid) = (stored.key(), &stored.metadata().uid);
     match (node::is_ready(stored), node::is_ready(&changed)) {
         (false, true) => plan.note(&key, uid, "NodeReady", "the node's agent is heard"),
-        (true, false) => plan.warn(&key, uid, "NodeNotReady", "the node's agent is not heard any more"),
+        (true, false) => plan.warn(
+            &key,
+            uid,
+            "NodeNotReady",
+            "the node's agent is not heard any more",
+        ),
         (true, true) | (false, false) => {}
     }
-    plan.writes.push(Write::replace(&Object::from(stored.clone()), changed));
+    plan.writes
+        .push(Write::replace(&Object::from(stored.clone()), changed));
     plan
 }
 

@@ -29,10 +29,18 @@ pub enum OnNodeLoss {
 /// What the pod's annotation says; without one (or with another word) a ReplicaSet's pod is kept and every other is stopped.
 pub fn on_node_loss(pod: &Pod) -> OnNodeLoss {
     let metadata = pod.metadata();
-    match metadata.annotations.get(ON_NODE_LOSS_ANNOTATION).map(String::as_str) {
+    match metadata
+        .annotations
+        .get(ON_NODE_LOSS_ANNOTATION)
+        .map(String::as_str)
+    {
         Some("stop") => OnNodeLoss::Stop,
         Some("keep") => OnNodeLoss::Keep,
-        _ if kinds::controller_of(metadata).is_some_and(|owner| owner.kind == Kind::ReplicaSet.info().kind) => OnNodeLoss::Keep,
+        _ if kinds::controller_of(metadata)
+            .is_some_and(|owner| owner.kind == Kind::ReplicaSet.info().kind) =>
+        {
+            OnNodeLoss::Keep
+        }
         _ => OnNodeLoss::Stop,
     }
 }
@@ -50,7 +58,9 @@ pub(super) fn of_silent_node(snapshot: &Snapshot, node: &str, now: Time) -> Vec<
 
 /// When its node is lost: all pods are given up. One element per pod.
 pub(super) fn of_lost_node(snapshot: &Snapshot, node: &str, now: Time) -> Vec<Vec<Write>> {
-    unfinished(snapshot, node).map(|pod| give_up(snapshot, pod, now)).collect()
+    unfinished(snapshot, node)
+        .map(|pod| give_up(snapshot, pod, now))
+        .collect()
 }
 
 fn unfinished<'a>(snapshot: &'a Snapshot, node: &'a str) -> impl Iterator<Item = &'a Arc<Pod>> {
@@ -69,7 +79,13 @@ fn not_ready(pod: &Arc<Pod>, now: Time) -> Option<Write> {
         return None;
     }
     let mut changed = pod.as_ref().clone();
-    set_condition(&mut changed, "Ready", "False", ("NodeNotReady", "its node is not heard any more"), now);
+    set_condition(
+        &mut changed,
+        "Ready",
+        "False",
+        ("NodeNotReady", "its node is not heard any more"),
+        now,
+    );
     Some(Write::replace(&Object::from(pod.clone()), changed))
 }
 
@@ -86,14 +102,26 @@ pub(in crate::controllers) fn failed_by_disruption(
     status.phase = pod::phase::FAILED.into();
     status.reason = reason.into();
     status.message = message.into();
-    set_condition(&mut failed, "DisruptionTarget", "True", (disruption_reason, message), now);
+    set_condition(
+        &mut failed,
+        "DisruptionTarget",
+        "True",
+        (disruption_reason, message),
+        now,
+    );
     if pod::is_ready(pod) {
         set_condition(&mut failed, "Ready", "False", ("PodFailed", message), now);
     }
     failed
 }
 
-fn set_condition(pod: &mut Pod, condition_type: &str, status: &str, (reason, message): (&str, &str), now: Time) {
+fn set_condition(
+    pod: &mut Pod,
+    condition_type: &str,
+    status: &str,
+    (reason, message): (&str, &str),
+    now: Time,
+) {
     let condition = PodCondition {
         r#type: condition_type.into(),
         status: status.into(),

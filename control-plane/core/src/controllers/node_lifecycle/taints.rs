@@ -22,15 +22,24 @@ pub(super) fn follow(node: &mut Node, now: Time) {
     let taints = &mut node.spec.get_or_insert_default().taints;
     taints.retain(|taint| !is_ours(taint) || wanted.contains(&(taint.key.as_str(), taint.effect.as_str())));
     for (key, effect) in wanted {
-        if !taints.iter().any(|taint| taint.key == key && taint.effect == effect) {
+        if !taints
+            .iter()
+            .any(|taint| taint.key == key && taint.effect == effect)
+        {
             let time_added = Some(now);
-            taints.push(Taint { key: key.into(), value: String::new(), effect: effect.into(), time_added });
+            taints.push(Taint {
+                key: key.into(),
+                value: String::new(),
+                effect: effect.into(),
+                time_added,
+            });
         }
     }
 }
 
 fn wanted(node: &Node) -> Vec<(&'static str, &'static str)> {
-    let is = |condition_type, status| node::condition(node, condition_type).is_some_and(|it| it.status == status);
+    let is =
+        |condition_type, status| node::condition(node, condition_type).is_some_and(|it| it.status == status);
     let mut wanted = Vec::new();
     // A node that has said nothing yet takes no pods either, without a taint.
     for (status, key) in [("False", NOT_READY), ("Unknown", UNREACHABLE)] {
@@ -38,7 +47,12 @@ fn wanted(node: &Node) -> Vec<(&'static str, &'static str)> {
             wanted.extend([(key, "NoSchedule"), (key, "NoExecute")]);
         }
     }
-    wanted.extend(BY_CONDITION.iter().filter(|(it, _)| is(it, "True")).map(|(_, key)| (*key, "NoSchedule")));
+    wanted.extend(
+        BY_CONDITION
+            .iter()
+            .filter(|(it, _)| is(it, "True"))
+            .map(|(_, key)| (*key, "NoSchedule")),
+    );
     if node::spec(node).unschedulable {
         wanted.push((UNSCHEDULABLE, "NoSchedule"));
     }
@@ -47,5 +61,6 @@ fn wanted(node: &Node) -> Vec<(&'static str, &'static str)> {
 
 fn is_ours(taint: &Taint) -> bool {
     let key = taint.key.as_str();
-    [NOT_READY, UNREACHABLE, UNSCHEDULABLE].contains(&key) || BY_CONDITION.iter().any(|(_, ours)| *ours == key)
+    [NOT_READY, UNREACHABLE, UNSCHEDULABLE].contains(&key)
+        || BY_CONDITION.iter().any(|(_, ours)| *ours == key)
 }

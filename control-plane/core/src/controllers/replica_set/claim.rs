@@ -37,9 +37,17 @@ pub(super) fn adopter<'a>(snapshot: &'a Snapshot, pod: &Pod) -> Option<&'a Arc<R
 /// The plan for a pod that may be adopted. It holds only as long as the ReplicaSet is as it was: one that is being deleted
 /// adopts nothing.
 pub(super) fn adopt_orphan(snapshot: &Snapshot, pod: &Arc<Pod>) -> Plan {
-    let Some(set) = adopter(snapshot, pod) else { return Plan::default() };
-    let expect = Write::Expect { key: set.key(), version: snapshot.version_of(&set.key()) };
-    Plan { writes: vec![expect, adopt(set, pod)], ..Plan::default() }
+    let Some(set) = adopter(snapshot, pod) else {
+        return Plan::default();
+    };
+    let expect = Write::Expect {
+        key: set.key(),
+        version: snapshot.version_of(&set.key()),
+    };
+    Plan {
+        writes: vec![expect, adopt(set, pod)],
+        ..Plan::default()
+    }
 }
 
 /// All pods that this ReplicaSet may adopt.
@@ -47,7 +55,10 @@ pub(super) fn orphans<'a>(snapshot: &'a Snapshot, set: &ReplicaSet) -> Vec<&'a A
     let candidates = snapshot.all::<Pod>(Some(&set.metadata().namespace));
     let (key, selector): (Key, _) = (set.key(), selector(set));
     candidates
-        .filter(|pod| matches(selector.as_ref(), pod) && adopter(snapshot, pod).is_some_and(|adopter| adopter.key() == key))
+        .filter(|pod| {
+            matches(selector.as_ref(), pod)
+                && adopter(snapshot, pod).is_some_and(|adopter| adopter.key() == key)
+        })
         .collect()
 }
 

@@ -31,7 +31,9 @@ impl Controller for ReplicaSetController {
 
     fn keys(&self, snapshot: &Snapshot) -> Vec<Key> {
         let sets = snapshot.all::<ReplicaSet>(None).map(|set| set.key());
-        let orphans = snapshot.all::<Pod>(None).filter(|pod| claim::adopter(snapshot, pod).is_some());
+        let orphans = snapshot
+            .all::<Pod>(None)
+            .filter(|pod| claim::adopter(snapshot, pod).is_some());
         sets.chain(orphans.map(|pod| pod.key())).collect()
     }
 
@@ -41,7 +43,11 @@ impl Controller for ReplicaSetController {
         }
         let old = change.old.as_ref().and_then(Pod::from_object);
         let new = change.new.as_ref().and_then(Pod::from_object);
-        let mut keys: Vec<Key> = [old, new].into_iter().flatten().filter_map(|pod| owner(pod)).collect();
+        let mut keys: Vec<Key> = [old, new]
+            .into_iter()
+            .flatten()
+            .filter_map(|pod| owner(pod))
+            .collect();
         keys.dedup();
         if let Some(pod) = new
             && is_new_orphan(old.map(AsRef::as_ref), pod)
@@ -73,7 +79,9 @@ fn owner(pod: &Pod) -> Option<Key> {
 }
 
 fn is_new_orphan(old: Option<&Pod>, new: &Pod) -> bool {
-    let (Some(old), new) = (old.map(Resource::metadata), new.metadata()) else { return true };
+    let (Some(old), new) = (old.map(Resource::metadata), new.metadata()) else {
+        return true;
+    };
     kinds::controller_of(old).is_some() || old.labels != new.labels
 }
 

@@ -22,9 +22,18 @@ pub(super) fn sort(pods: &mut [&Arc<Pod>], now: Time) {
     pods.sort_by_cached_key(|pod| {
         let spec = pod::spec(pod);
         let neighbours = on_node.get(spec.node_name.as_str()).copied().unwrap_or(0);
-        let worth = (!spec.node_name.is_empty(), phase_rank(pod), pod::is_ready(pod), deletion_cost(pod));
+        let worth = (
+            !spec.node_name.is_empty(),
+            phase_rank(pod),
+            pod::is_ready(pod),
+            deletion_cost(pod),
+        );
         let metadata = pod.metadata();
-        let ages = (magnitude(ready_since(pod), now), Reverse(restarts(pod)), magnitude(metadata.creation_timestamp, now));
+        let ages = (
+            magnitude(ready_since(pod), now),
+            Reverse(restarts(pod)),
+            magnitude(metadata.creation_timestamp, now),
+        );
         (worth, Reverse(neighbours), ages, metadata.uid.clone())
     });
 }
@@ -39,11 +48,17 @@ fn phase_rank(pod: &Pod) -> u8 {
 
 /// What cannot be read costs nothing special.
 fn deletion_cost(pod: &Pod) -> i32 {
-    pod.metadata().annotations.get(DELETION_COST_ANNOTATION).and_then(|cost| cost.parse().ok()).unwrap_or(0)
+    pod.metadata()
+        .annotations
+        .get(DELETION_COST_ANNOTATION)
+        .and_then(|cost| cost.parse().ok())
+        .unwrap_or(0)
 }
 
 fn ready_since(pod: &Pod) -> Option<Time> {
-    pod::condition(pod, "Ready").filter(|ready| ready.status == "True")?.last_transition_time
+    pod::condition(pod, "Ready")
+        .filter(|ready| ready.status == "True")?
+        .last_transition_time
 }
 
 /// Ages count by their order of magnitude only, so that which of two old pods goes is left to chance.
@@ -53,7 +68,12 @@ fn magnitude(since: Option<Time>, now: Time) -> u32 {
 }
 
 fn restarts(pod: &Pod) -> i32 {
-    pod::status(pod).container_statuses.iter().map(|container| container.restart_count).max().unwrap_or(0)
+    pod::status(pod)
+        .container_statuses
+        .iter()
+        .map(|container| container.restart_count)
+        .max()
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -80,7 +100,10 @@ mod tests {
                 creation_timestamp: Some(Time::from_seconds(10)),
                 ..ObjectMeta::default()
             }),
-            spec: Some(PodSpec { node_name: format!("node-of-{name}"), ..PodSpec::default() }),
+            spec: Some(PodSpec {
+                node_name: format!("node-of-{name}"),
+                ..PodSpec::default()
+            }),
             status: Some(PodStatus {
                 phase: "Running".into(),
                 conditions: vec![ready],
@@ -92,7 +115,12 @@ mod tests {
 
     fn changed(name: &str, change: impl FnOnce(&mut ObjectMeta, &mut PodSpec, &mut PodStatus)) -> Arc<Pod> {
         let mut pod = kept(name);
-        let Pod { metadata: Some(metadata), spec: Some(spec), status: Some(status) } = &mut pod else {
+        let Pod {
+            metadata: Some(metadata),
+            spec: Some(spec),
+            status: Some(status),
+        } = &mut pod
+        else {
             unreachable!("kept() fills all three")
         };
         change(metadata, spec, status);
@@ -100,7 +128,9 @@ mod tests {
     }
 
     fn cost(metadata: &mut ObjectMeta, cost: &str) {
-        metadata.annotations.insert(DELETION_COST_ANNOTATION.into(), cost.into());
+        metadata
+            .annotations
+            .insert(DELETION_COST_ANNOTATION.into(), cost.into());
     }
 
     #[test]
@@ -110,17 +140,25 @@ mod tests {
             changed("unassigned", |_, spec, _| spec.node_name.clear()),
             changed("pending", |_, _, status| status.phase = "Pending".into()),
             changed("unknown", |_, _, status| status.phase = "Unknown".into()),
-            changed("not-ready", |_, _, status| status.conditions[0].status = "False".into()),
+            changed("not-ready", |_, _, status| {
+                status.conditions[0].status = "False".into();
+            }),
             changed("cheap", |metadata, _, _| cost(metadata, "-5")),
             crowded("crowded-a"),
             crowded("crowded-b"),
             changed("ready-for-short", |_, _, status| {
                 status.conditions[0].last_transition_time = Some(Time::from_seconds(99_990));
             }),
-            changed("restarted", |_, _, status| status.container_statuses[0].restart_count = 3),
-            changed("new", |metadata, _, _| metadata.creation_timestamp = Some(Time::from_seconds(99_000))),
+            changed("restarted", |_, _, status| {
+                status.container_statuses[0].restart_count = 3;
+            }),
+            changed("new", |metadata, _, _| {
+                metadata.creation_timestamp = Some(Time::from_seconds(99_000));
+            }),
             changed("a-plain", |metadata, _, _| cost(metadata, "not a number")),
-            changed("b-plain", |metadata, _, _| metadata.creation_timestamp = Some(Time::from_seconds(20))),
+            changed("b-plain", |metadata, _, _| {
+                metadata.creation_timestamp = Some(Time::from_seconds(20));
+            }),
             changed("dear", |metadata, _, _| cost(metadata, "5")),
         ];
         let expected: Vec<&str> = in_order.iter().map(|pod| pod.metadata().name.as_str()).collect();

@@ -55,7 +55,11 @@ struct Decision<'a> {
 
 impl<'a> Decision<'a> {
     fn begin(snapshot: &'a Snapshot, set: &'a Arc<ReplicaSet>, now: Time) -> Self {
-        let mut census = Census { active: Vec::new(), created: 0, terminating: 0 };
+        let mut census = Census {
+            active: Vec::new(),
+            created: 0,
+            terminating: 0,
+        };
         let (mut finished, mut strangers) = (Vec::new(), Vec::new());
         let selector = claim::selector(set);
         for pod in snapshot.controlled_by::<Pod>(&set.metadata().uid) {
@@ -69,7 +73,15 @@ impl<'a> Decision<'a> {
                 census.terminating += 1;
             }
         }
-        Self { snapshot, set, now, census, finished, strangers, plan: Plan::default() }
+        Self {
+            snapshot,
+            set,
+            now,
+            census,
+            finished,
+            strangers,
+            plan: Plan::default(),
+        }
     }
 
     /// How many objects the plan may still write; one is for the ReplicaSet.
@@ -79,7 +91,11 @@ impl<'a> Decision<'a> {
 
     fn release(&mut self) {
         let room = self.room();
-        let writes = self.strangers.iter().take(room).map(|pod| claim::release(self.set, pod));
+        let writes = self
+            .strangers
+            .iter()
+            .take(room)
+            .map(|pod| claim::release(self.set, pod));
         self.plan.writes.extend(writes);
     }
 
@@ -102,16 +118,23 @@ impl<'a> Decision<'a> {
     }
 
     fn adopt(&mut self) {
-        for pod in claim::orphans(self.snapshot, self.set).into_iter().take(self.room()) {
+        for pod in claim::orphans(self.snapshot, self.set)
+            .into_iter()
+            .take(self.room())
+        {
             self.plan.writes.push(claim::adopt(self.set, pod));
             self.census.active.push(pod);
         }
     }
 
     fn create(&mut self, missing: usize) {
-        let Some(template) = &replica_set::spec(self.set).template else { return };
+        let Some(template) = &replica_set::spec(self.set).template else {
+            return;
+        };
         let count = missing.min(self.room());
-        let names: Vec<String> = (0..count).map(|number| self.create_one(template, number)).collect();
+        let names: Vec<String> = (0..count)
+            .map(|number| self.create_one(template, number))
+            .collect();
         self.census.created = count;
         self.note("SuccessfulCreate", "Created", &names);
     }
@@ -122,10 +145,18 @@ impl<'a> Decision<'a> {
         let owner = kinds::controller_reference(Kind::ReplicaSet, metadata);
         let generate_name = format!("{}-", metadata.name);
         let mut pod = pod::from_template(template, owner, &generate_name, &metadata.namespace);
-        let is_free = |name: &String| self.snapshot.get(&Key::new(Kind::Pod, &metadata.namespace, name)).is_none();
+        let is_free = |name: &String| {
+            self.snapshot
+                .get(&Key::new(Kind::Pod, &metadata.namespace, name))
+                .is_none()
+        };
         let version = &metadata.resource_version;
         let names = (0..u32::MAX).map(|attempt| {
-            derived_name(&generate_name, &metadata.uid, &format!("{version}/{number}/{attempt}"))
+            derived_name(
+                &generate_name,
+                &metadata.uid,
+                &format!("{version}/{number}/{attempt}"),
+            )
         });
         let name = { names }.find(is_free).unwrap_or_default();
         pod.metadata.get_or_insert_default().name.clone_from(&name);
@@ -138,7 +169,12 @@ impl<'a> Decision<'a> {
         let count = surplus.min(self.room());
         let doomed: Vec<&Arc<Pod>> = self.census.active.drain(..count).collect();
         for pod in &doomed {
-            let write = deletion::begin(&Object::from((*pod).clone()), Propagation::Background, None, self.now);
+            let write = deletion::begin(
+                &Object::from((*pod).clone()),
+                Propagation::Background,
+                None,
+                self.now,
+            );
             self.census.terminating += usize::from(matches!(write, Some(Write::Replace { .. })));
             self.plan.writes.extend(write);
         }
@@ -162,18 +198,31 @@ impl<'a> Decision<'a> {
 
     fn tidy_up(&mut self) {
         let now = self.now;
-        self.finished.retain(|pod| holds_place_until(pod).is_none_or(|until| until <= now));
-        self.finished.sort_by_cached_key(|pod| (pod::finished_at(pod), pod.key()));
-        let surplus = self.finished.len().saturating_sub(FINISHED_KEPT_MAX).min(self.room());
+        self.finished
+            .retain(|pod| holds_place_until(pod).is_none_or(|until| until <= now));
+        self.finished
+            .sort_by_cached_key(|pod| (pod::finished_at(pod), pod.key()));
+        let surplus = self
+            .finished
+            .len()
+            .saturating_sub(FINISHED_KEPT_MAX)
+            .min(self.room());
         for pod in self.finished.iter().take(surplus) {
             let object = Object::from((*pod).clone());
-            self.plan.writes.extend(deletion::begin(&object, Propagation::Background, None, self.now));
+            self.plan
+                .writes
+                .extend(deletion::begin(&object, Propagation::Background, None, self.now));
         }
     }
 
     fn note(&mut self, reason: &str, what: &str, names: &[String]) {
         let metadata = self.set.metadata();
-        let named = names.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let named = names
+            .iter()
+            .take(NAMED_MAX)
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
         let message = match names.len() {
             0 => return,
             1 => format!("{what} pod: {named}"),
@@ -190,7 +239,9 @@ impl<'a> Decision<'a> {
         if *replica_set::status(self.set) != status {
             let mut counted = self.set.as_ref().clone();
             counted.status = Some(status);
-            self.plan.writes.push(Write::replace(&Object::from(self.set.clone()), counted));
+            self.plan
+                .writes
+                .push(Write::replace(&Object::from(self.set.clone()), counted));
         } else if !self.plan.writes.is_empty() {
             let version = self.snapshot.version_of(&key);
             self.plan.writes.push(Write::Expect { key, version });

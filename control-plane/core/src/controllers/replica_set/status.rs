@@ -23,11 +23,18 @@ pub(super) struct Census<'a> {
 /// The new status. Asks the plan to look again when the next pod has been ready for long enough.
 pub(super) fn of(set: &ReplicaSet, census: &Census<'_>, now: Time, plan: &mut Plan) -> ReplicaSetStatus {
     let spec = replica_set::spec(set);
-    let template_labels = spec.template.as_ref().and_then(|template| template.metadata.as_ref());
+    let template_labels = spec
+        .template
+        .as_ref()
+        .and_then(|template| template.metadata.as_ref());
     let is_fully_labelled = |pod: &Pod| {
         let labels = &pod.metadata().labels;
-        template_labels
-            .is_none_or(|template| template.labels.iter().all(|(key, value)| labels.get(key) == Some(value)))
+        template_labels.is_none_or(|template| {
+            template
+                .labels
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value))
+        })
     };
     let (mut labelled, mut ready, mut available) = (census.created, 0, 0);
     for pod in &census.active {

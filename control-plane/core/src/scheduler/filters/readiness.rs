@@ -9,7 +9,9 @@ use crate::kinds::node;
 
 /// A cordoned node. A toleration of the taint that marks it does not help: cordoning means that nothing new starts there.
 pub(super) fn explain_unschedulable(_demand: &Demand<'_>, node: &Node) -> Option<Reason> {
-    node::spec(node).unschedulable.then_some(Reason::Borrowed("node(s) were unschedulable"))
+    node::spec(node)
+        .unschedulable
+        .then_some(Reason::Borrowed("node(s) were unschedulable"))
 }
 
 /// A node that is not ready, although no taint says so (yet), or that is being removed.

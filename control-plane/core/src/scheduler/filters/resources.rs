@@ -9,10 +9,18 @@ pub(super) fn explain(demand: &Demand<'_>, place: &Place<'_>) -> Vec<Reason> {
     let asked = demand.requests.0.iter().filter(|(_, amount)| **amount > 0);
     asked
         .filter(|(resource, amount)| {
-            place.allocatable.get(resource).saturating_sub(place.used.get(resource)) < **amount
+            place
+                .allocatable
+                .get(resource)
+                .saturating_sub(place.used.get(resource))
+                < **amount
         })
         .map(|(resource, _)| {
-            if resource == "pods" { "Too many pods".into() } else { format!("Insufficient {resource}").into() }
+            if resource == "pods" {
+                "Too many pods".into()
+            } else {
+                format!("Insufficient {resource}").into()
+            }
         })
         .collect()
 }

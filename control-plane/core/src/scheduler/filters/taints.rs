@@ -31,7 +31,12 @@ mod tests {
 
     #[test]
     fn what_a_toleration_covers() {
-        let taint = Taint { key: "disk".into(), value: "slow".into(), effect: "NoSchedule".into(), ..Taint::default() };
+        let taint = Taint {
+            key: "disk".into(),
+            value: "slow".into(),
+            effect: "NoSchedule".into(),
+            ..Taint::default()
+        };
         // key, operator, value, effect
         let table = [
             ("disk", "Equal", "slow", "NoSchedule", true),
@@ -52,7 +57,11 @@ mod tests {
                 effect: effect.into(),
                 toleration_seconds: None,
             };
-            assert_eq!(tolerates(&[toleration], &taint), expected, "{key} {operator} {value} {effect}");
+            assert_eq!(
+                tolerates(&[toleration], &taint),
+                expected,
+                "{key} {operator} {value} {effect}"
+            );
         }
         assert!(!tolerates(&[], &taint));
     }

@@ -11,7 +11,10 @@ const RESOURCES: [&str; 3] = ["cpu", "memory", "pods"];
 pub(super) fn score(demand: &Demand<'_>, place: &Place<'_>) -> i64 {
     let shares = RESOURCES.iter().filter_map(|resource| {
         let offered = place.allocatable.get(resource);
-        let held = place.used.get(resource).saturating_add(demand.requests.get(resource));
+        let held = place
+            .used
+            .get(resource)
+            .saturating_add(demand.requests.get(resource));
         (offered > 0).then(|| share(offered.saturating_sub(held), offered))
     });
     let (count, sum) = shares.fold((0, 0), |(count, sum), share| (count + 1, sum + share));

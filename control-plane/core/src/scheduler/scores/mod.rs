@@ -28,6 +28,10 @@ pub(super) fn lasting(demand: &Demand<'_>, place: &Place<'_>) -> i64 {
 /// The part that changes with every pod of the batch. `siblings` of the pod's owner are on this node already, and at most
 /// `siblings_max` on any.
 pub(super) fn running(demand: &Demand<'_>, place: &Place<'_>, siblings: i64, siblings_max: i64) -> i64 {
-    let spread = if siblings_max == 0 { SCORE_MAX } else { SCORE_MAX * (siblings_max - siblings) / siblings_max };
+    let spread = if siblings_max == 0 {
+        SCORE_MAX
+    } else {
+        SCORE_MAX * (siblings_max - siblings) / siblings_max
+    };
     LEAST_ALLOCATED_WEIGHT * least_allocated::score(demand, place) + OWNER_SPREAD_WEIGHT * spread
 }

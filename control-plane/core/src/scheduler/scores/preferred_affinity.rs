@@ -8,14 +8,18 @@ use super::SCORE_MAX;
 
 /// The weight of the preferences that the node meets, as a share of all. Without preferences all nodes are alike.
 pub(super) fn score(demand: &Demand<'_>, node: &Node) -> i64 {
-    let preferred = demand
-        .node_affinity
-        .map_or(&[][..], |affinity| &affinity.preferred_during_scheduling_ignored_during_execution);
+    let preferred = demand.node_affinity.map_or(&[][..], |affinity| {
+        &affinity.preferred_during_scheduling_ignored_during_execution
+    });
     let (mut met, mut all) = (0, 0);
     for preference in preferred {
         let weight = i64::from(preference.weight);
         all += weight;
-        if preference.preference.as_ref().is_some_and(|term| term_matches(term, node)) {
+        if preference
+            .preference
+            .as_ref()
+            .is_some_and(|term| term_matches(term, node))
+        {
             met += weight;
         }
     }

@@ -39,7 +39,7 @@ impl Check {
                 return;
             }
             self.at(field, |check| {
-                check.at(&format!("[{index}]"), |check| rules(check, item))
+                check.at(&format!("[{index}]"), |check| rules(check, item));
             });
         }
     }

@@ -208,7 +208,7 @@ fn check_spec(check: &mut Check, spec: &CronJobSpec) {
         let template = spec.job_template.as_ref();
         if let Some(of_template) = template.and_then(|template| template.metadata.as_ref()) {
             check.at("metadata", |check| {
-                metadata::check_template_metadata(check, of_template)
+                metadata::check_template_metadata(check, of_template);
             });
         }
         let Some(job) = template.and_then(|template| template.spec.as_ref()) else {
@@ -228,3 +228,7 @@ fn check_spec(check: &mut Check, spec: &CronJobSpec) {
         });
     });
 }
+
+#[cfg(test)]
+#[path = "cron_job_tests.rs"]
+mod tests;

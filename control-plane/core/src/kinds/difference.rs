@@ -38,7 +38,7 @@ fn descend(path: &mut String, old: &Value, new: &Value) -> bool {
         }
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
             for (index, (old, new)) in old.iter().zip(new).enumerate() {
-                path.push_str(&format!("[{index}]"));
+                *path += &format!("[{index}]");
                 if descend(path, old, new) {
                     return true;
                 }

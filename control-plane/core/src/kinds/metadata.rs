@@ -20,7 +20,7 @@ const BUILT_IN_FINALIZERS: [&str; 3] = [FOREGROUND_FINALIZER, ORPHAN_FINALIZER, 
 pub fn validate(object: &Object) -> Vec<FieldError> {
     Check::collect(|check| {
         check.at("metadata", |check| {
-            check_metadata(check, object.kind(), object.metadata())
+            check_metadata(check, object.kind(), object.metadata());
         })
     })
 }
@@ -165,3 +165,7 @@ fn check_owners(check: &mut Check, owners: &[OwnerReference]) {
         );
     }
 }
+
+#[cfg(test)]
+#[path = "metadata_tests.rs"]
+mod tests;

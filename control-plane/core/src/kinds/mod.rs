@@ -15,6 +15,8 @@ mod check;
 pub mod cron_job;
 mod difference;
 pub mod event;
+#[cfg(test)]
+mod fixtures;
 pub mod job;
 pub mod metadata;
 mod names;
@@ -231,3 +233,6 @@ pub fn controller_of(metadata: &ObjectMeta) -> Option<&OwnerReference> {
         .iter()
         .find(|owner| owner.controller == Some(true))
 }
+
+#[cfg(test)]
+mod cluster_kinds_tests;

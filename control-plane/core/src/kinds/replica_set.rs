@@ -158,7 +158,7 @@ fn check_status(check: &mut Check, status: &ReplicaSetStatus) {
         check.not_negative(field, count);
     }
     for (field, count) in &counts[1..4] {
-        if *count > status.replicas {
+        if *count > status.replicas.max(0) {
             check.invalid(
                 field,
                 format!("{count} is more than replicas, which is {}", status.replicas),
@@ -169,3 +169,7 @@ fn check_status(check: &mut Check, status: &ReplicaSetStatus) {
         check.invalid("availableReplicas", "cannot be more than readyReplicas");
     }
 }
+
+#[cfg(test)]
+#[path = "replica_set_tests.rs"]
+mod tests;

@@ -28,7 +28,7 @@ pub(super) fn check_label_selector(check: &mut Check, selector: &LabelSelector) 
             );
             check_value_count(check, &expression.operator, &expression.values);
             check.each("values", &expression.values, |check, value| {
-                check.text("", names::label_value(value))
+                check.text("", names::label_value(value));
             });
         },
     );
@@ -85,7 +85,7 @@ fn check_node_requirement(check: &mut Check, requirement: &NodeSelectorRequireme
     } else {
         check_value_count(check, operator, values);
         check.each("values", values, |check, value| {
-            check.text("", names::label_value(value))
+            check.text("", names::label_value(value));
         });
     }
 }
@@ -93,7 +93,7 @@ fn check_node_requirement(check: &mut Check, requirement: &NodeSelectorRequireme
 fn check_value_count(check: &mut Check, operator: &str, values: &[String]) {
     match operator {
         "In" | "NotIn" if values.is_empty() => {
-            check.required("values", format!("{operator} needs at least one value"))
+            check.required("values", format!("{operator} needs at least one value"));
         }
         "Exists" | "DoesNotExist" if !values.is_empty() => {
             check.forbidden("values", format!("{operator} takes no values: leave them out"));

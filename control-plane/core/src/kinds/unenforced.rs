@@ -310,3 +310,7 @@ impl Warnings {
 fn has_affinity(spec: &PodSpec, part: fn(&Affinity) -> bool) -> bool {
     spec.affinity.as_ref().is_some_and(part)
 }
+
+#[cfg(test)]
+#[path = "unenforced_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@ mod columns;
 pub(super) mod defaults;
 mod indexes;
 mod policies;
+mod selector;
 pub(super) mod validation;
 
 use std::sync::LazyLock;
@@ -15,6 +16,7 @@ use bosun_proto::meta_v1::{ObjectMeta, OwnerReference};
 use bosun_proto::scalars::Time;
 
 pub use indexes::{Indexes, MalformedIndexes};
+pub use selector::{CONTROLLER_UID_LABELS, JOB_NAME_LABELS};
 
 use super::check::Check;
 use super::{Column, Rules, names, unenforced};
@@ -23,27 +25,15 @@ use crate::refusal::FieldError;
 static NO_SPEC: LazyLock<JobSpec> = LazyLock::new(JobSpec::default);
 static NO_STATUS: LazyLock<JobStatus> = LazyLock::new(JobStatus::default);
 
-/// The labels by which a Job's pods are found, new and old. The selector uses the first.
-pub const CONTROLLER_UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
-/// The labels that say for which Job a pod runs, new and old.
-pub const JOB_NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
-
 impl Rules for Job {
     fn fill_defaults(&mut self) {
-        let spec = self.spec.get_or_insert_default();
-        defaults::fill_spec(spec);
-        let of_template = spec.template.as_ref().and_then(|template| template.metadata.as_ref());
-        if let Some(of_template) = of_template {
-            let labels = &mut self.metadata.get_or_insert_default().labels;
-            if labels.is_empty() {
-                labels.clone_from(&of_template.labels);
-            }
-        }
+        defaults::fill_spec(self.spec.get_or_insert_default());
     }
 
     fn prepare_create(&mut self, _now: Time) {
         self.status = Some(JobStatus::default());
-        generate_selector(self);
+        label_as_template(self);
+        selector::generate(self);
     }
 
     fn validate(&self) -> Vec<FieldError> {
@@ -62,7 +52,9 @@ impl Rules for Job {
         let mut warnings = unenforced::of_job(spec(self), "spec");
         let name = self.metadata.as_ref().map_or("", |metadata| &metadata.name);
         if let Some(problem) = names::dns_label(name) {
-            warnings.push(format!("metadata.name: the pods' names and host names begin with it, but {problem}"));
+            warnings.push(format!(
+                "metadata.name: the pods' names and host names begin with it, but {problem}"
+            ));
         }
         warnings
     }
@@ -99,38 +91,27 @@ pub fn from_template(
         owner_references: vec![owner],
         ..ObjectMeta::default()
     };
-    let mut job = Job { metadata: Some(metadata), spec: template.spec.clone(), status: None };
+    let mut job = Job {
+        metadata: Some(metadata),
+        spec: template.spec.clone(),
+        status: None,
+    };
     job.fill_defaults();
     job.status = Some(JobStatus::default());
-    generate_selector(&mut job);
+    label_as_template(&mut job);
+    selector::generate(&mut job);
     job
 }
 
-/// The four labels that the server gives a Job's pods.
-fn labels_of(metadata: Option<&ObjectMeta>) -> [(&'static str, String); 4] {
-    let (uid, name) = metadata.map(|metadata| (metadata.uid.clone(), metadata.name.clone())).unwrap_or_default();
-    let [uid_label, old_uid_label] = CONTROLLER_UID_LABELS;
-    let [name_label, old_name_label] = JOB_NAME_LABELS;
-    [(uid_label, uid.clone()), (old_uid_label, uid), (name_label, name.clone()), (old_name_label, name)]
-}
-
-/// Unless the user chose to select pods by hand. Labels the user has given are left as they are; they are refused when they
-/// are others.
-fn generate_selector(job: &mut Job) {
-    let labels = labels_of(job.metadata.as_ref());
-    let spec = job.spec.get_or_insert_default();
-    if spec.manual_selector == Some(true) {
-        return;
-    }
-    if let Some(template) = &mut spec.template {
-        let of_template = template.metadata.get_or_insert_default();
-        for (label, value) in &labels {
-            of_template.labels.entry((*label).to_owned()).or_insert_with(|| value.clone());
+/// A Job without labels gets those of its pods. Source: Kubernetes' Job defaults.
+fn label_as_template(job: &mut Job) {
+    let template = job.spec.as_ref().and_then(|spec| spec.template.as_ref());
+    if let Some(of_template) = template.and_then(|template| template.metadata.as_ref()) {
+        let labels = &mut job.metadata.get_or_insert_default().labels;
+        if labels.is_empty() {
+            labels.clone_from(&of_template.labels);
         }
     }
-    let [(label, uid), ..] = labels;
-    let selector = spec.selector.get_or_insert_default();
-    selector.match_labels.entry(label.to_owned()).or_insert(uid);
 }
 
 /// The restartPolicy of a Job's pods.
@@ -176,7 +157,10 @@ pub fn is_indexed(spec: &JobSpec) -> bool {
 
 /// A condition by type, whatever its status.
 pub fn condition<'a>(status: &'a JobStatus, condition_type: &str) -> Option<&'a JobCondition> {
-    status.conditions.iter().find(|condition| condition.r#type == condition_type)
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.r#type == condition_type)
 }
 
 /// True when there is a condition of this type and it holds.
@@ -187,7 +171,11 @@ pub fn has_condition(status: &JobStatus, condition_type: &str) -> bool {
 /// Puts a condition in the place of the one of its type. While the condition's status stays the same, so does its
 /// lastTransitionTime. A condition that does not hold is not added where there was none. Source: Kubernetes' Job controller.
 pub fn set_condition(status: &mut JobStatus, mut condition: JobCondition) {
-    match status.conditions.iter_mut().find(|present| present.r#type == condition.r#type) {
+    match status
+        .conditions
+        .iter_mut()
+        .find(|present| present.r#type == condition.r#type)
+    {
         Some(present) => {
             if present.status == condition.status && present.last_transition_time.is_some() {
                 condition.last_transition_time = present.last_transition_time;
@@ -217,3 +205,6 @@ pub fn add_count(status: &mut JobStatus, count: &Count) {
         status.succeeded = status.succeeded.saturating_add(count.succeeded);
     }
 }
+
+#[cfg(test)]
+mod job_tests;

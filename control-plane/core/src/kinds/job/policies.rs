@@ -32,7 +32,7 @@ pub(super) fn check_failure_policy(check: &mut Check, spec: &JobSpec, policy: &P
         );
     }
     check.each("rules", &policy.rules, |check, rule| {
-        check_failure_rule(check, spec, rule)
+        check_failure_rule(check, spec, rule);
     });
 }
 
@@ -121,7 +121,7 @@ pub(super) fn check_success_policy(check: &mut Check, spec: &JobSpec, policy: &S
     }
     let completions = spec.completions.unwrap_or(0);
     check.each("rules", &policy.rules, |check, rule| {
-        check_success_rule(check, completions, rule)
+        check_success_rule(check, completions, rule);
     });
 }
 

@@ -1,16 +1,12 @@
 //! What may stand in the spec of a Job or of the template of a CronJob. Source of the rules: Kubernetes' Job validation.
 
-use std::collections::BTreeMap;
-
 use bosun_proto::batch_v1::{Job, JobSpec};
-use bosun_proto::meta_v1::LabelSelector;
 
 use super::policies::{check_failure_policy, check_success_policy};
-use super::{is_indexed, labels_of, restart_policy, spec};
+use super::{is_indexed, restart_policy, selector, spec};
 use crate::kinds::check::Check;
 use crate::kinds::names;
 use crate::kinds::pod::validation::check_template;
-use crate::kinds::selector::{self, check_label_selector};
 use crate::refusal::FieldErrorKind;
 
 /// The most pods an Indexed Job may run at once, and the most indexes that may fail.
@@ -27,7 +23,7 @@ pub(super) fn check_job(check: &mut Check, job: &Job) {
     let name = job.metadata.as_ref().map_or("", |metadata| &metadata.name);
     check.at("spec", |check| {
         check_spec(check, spec(job));
-        check_selector(check, job);
+        selector::check(check, job);
         check_index_names(check, spec(job), name);
     });
 }
@@ -40,7 +36,7 @@ pub(in crate::kinds) fn check_spec(check: &mut Check, spec: &JobSpec) {
     check_replacement(check, spec);
     if let Some(policy) = &spec.pod_failure_policy {
         check.at("podFailurePolicy", |check| {
-            check_failure_policy(check, spec, policy)
+            check_failure_policy(check, spec, policy);
         });
     }
     if let Some(policy) = &spec.success_policy {
@@ -144,7 +140,7 @@ fn check_limits_per_index(check: &mut Check, spec: &JobSpec) {
         match spec.max_failed_indexes.map(i64::from) {
             None => check.required("maxFailedIndexes", format!("needed {reason}")),
             Some(most) if most > TIGHT_MAX => {
-                check.invalid("maxFailedIndexes", format!("{TIGHT_MAX} at most {reason}"))
+                check.invalid("maxFailedIndexes", format!("{TIGHT_MAX} at most {reason}"));
             }
             Some(_) => {}
         }
@@ -206,50 +202,5 @@ fn check_index_names(check: &mut Check, spec: &JobSpec, name: &str) {
             );
             check.invalid("completions", message);
         }
-    }
-}
-
-/// A generated selector must be the generated one; a manual one must match the template.
-fn check_selector(check: &mut Check, job: &Job) {
-    let spec = spec(job);
-    let Some(given) = &spec.selector else {
-        return check.required(
-            "selector",
-            "with manualSelector true, say which pods are the Job's",
-        );
-    };
-    check.at("selector", |check| check_label_selector(check, given));
-    let empty = BTreeMap::new();
-    let template = spec
-        .template
-        .as_ref()
-        .and_then(|template| template.metadata.as_ref());
-    let labels = template.map_or(&empty, |metadata| &metadata.labels);
-    if spec.manual_selector == Some(true) {
-        if *given == LabelSelector::default() {
-            check.invalid(
-                "selector",
-                "an empty selector would match every pod: name the labels of the template",
-            );
-        } else if !selector::matches(given, labels) {
-            check.invalid("template.metadata.labels", "must match spec.selector");
-        }
-        return;
-    }
-    let way_out = "is set by the server: leave it out, or set manualSelector to true";
-    let generated = labels_of(job.metadata.as_ref());
-    for (key, value) in &generated {
-        if labels.get(*key).is_some_and(|have| have != value) {
-            check.invalid(
-                &format!("template.metadata.labels[{key}]"),
-                format!("must be {value:?}; it {way_out}"),
-            );
-        }
-    }
-    let only = generated
-        .iter()
-        .any(|(key, value)| given.match_labels.get(*key) == Some(value));
-    if !only || given.match_labels.len() != 1 || !given.match_expressions.is_empty() {
-        check.invalid("selector", way_out);
     }
 }

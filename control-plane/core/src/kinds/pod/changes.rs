@@ -29,7 +29,7 @@ fn check_deadline(check: &mut Check, old: Option<i64>, new: Option<i64>) {
     match (old, new) {
         (Some(_), None) => check.forbidden(field, "cannot be taken away once it is set, only lowered"),
         (Some(old), Some(new)) if new > old => {
-            check.forbidden(field, format!("may only be lowered: {old} at most"))
+            check.forbidden(field, format!("may only be lowered: {old} at most"));
         }
         _ => {}
     }

@@ -21,7 +21,7 @@ pub(super) fn cells(pod: &Pod, now: Time) -> Vec<String> {
     let summary = Summary::of(pod);
     let status = status(pod);
     let address = status
-        .pod_i_ps
+        .pod_ips
         .first()
         .map_or(&status.pod_ip, |address| &address.ip);
     vec![

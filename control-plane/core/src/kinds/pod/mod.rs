@@ -132,19 +132,29 @@ pub fn is_active(pod: &Pod) -> bool {
 
 /// True once the pod's deletion was asked for.
 pub fn is_ending(pod: &Pod) -> bool {
-    pod.metadata.as_ref().is_some_and(|metadata| metadata.deletion_timestamp.is_some())
+    pod.metadata
+        .as_ref()
+        .is_some_and(|metadata| metadata.deletion_timestamp.is_some())
 }
 
 /// A condition by type.
 pub fn condition<'a>(pod: &'a Pod, condition_type: &str) -> Option<&'a PodCondition> {
-    status(pod).conditions.iter().find(|condition| condition.r#type == condition_type)
+    status(pod)
+        .conditions
+        .iter()
+        .find(|condition| condition.r#type == condition_type)
 }
 
 /// Puts a condition in the place of the one of its type. While the condition's status stays the same, so does its
 /// lastTransitionTime.
 pub fn set_condition(status: &mut PodStatus, mut condition: PodCondition) {
-    let present = status.conditions.iter_mut().find(|present| present.r#type == condition.r#type);
-    let Some(present) = present else { return status.conditions.push(condition) };
+    let present = status
+        .conditions
+        .iter_mut()
+        .find(|present| present.r#type == condition.r#type);
+    let Some(present) = present else {
+        return status.conditions.push(condition);
+    };
     if present.status == condition.status && present.last_transition_time.is_some() {
         condition.last_transition_time = present.last_transition_time;
     }
@@ -169,7 +179,11 @@ pub fn from_template(
         owner_references: vec![owner],
         ..ObjectMeta::default()
     };
-    let mut pod = Pod { metadata: Some(metadata), spec: template.spec.clone(), status: None };
+    let mut pod = Pod {
+        metadata: Some(metadata),
+        spec: template.spec.clone(),
+        status: None,
+    };
     pod.fill_defaults();
     initialise_status(&mut pod);
     pod
@@ -177,7 +191,11 @@ pub fn from_template(
 
 fn initialise_status(pod: &mut Pod) {
     let qos_class = qos_class(spec(pod)).into();
-    pod.status = Some(PodStatus { phase: phase::PENDING.into(), qos_class, ..PodStatus::default() });
+    pod.status = Some(PodStatus {
+        phase: phase::PENDING.into(),
+        qos_class,
+        ..PodStatus::default()
+    });
 }
 
 /// When the pod ended, as far as its status tells: the latest end of a container; else when it stopped being ready; else when
@@ -198,7 +216,12 @@ pub fn finished_at(pod: &Pod) -> Option<Time> {
 
 fn last_container_end(status: &PodStatus) -> Option<Time> {
     let end = |container: &ContainerStatus| container.state.as_ref()?.terminated.as_ref()?.finished_at;
-    status.init_container_statuses.iter().chain(&status.container_statuses).filter_map(end).max()
+    status
+        .init_container_statuses
+        .iter()
+        .chain(&status.container_statuses)
+        .filter_map(end)
+        .max()
 }
 
 /// Guaranteed: every container has limits for cpu and memory and asks for as much. BestEffort: none asks for either or limits
@@ -207,9 +230,13 @@ pub fn qos_class(spec: &PodSpec) -> &'static str {
     const RESOURCES: [&str; 2] = ["cpu", "memory"];
     let nothing = ResourceRequirements::default();
     let mut containers = spec.containers.iter().chain(&spec.init_containers);
-    let mut all = containers.clone().map(|container| container.resources.as_ref().unwrap_or(&nothing));
+    let mut all = containers
+        .clone()
+        .map(|container| container.resources.as_ref().unwrap_or(&nothing));
     let names_any = |resources: &ResourceRequirements| {
-        RESOURCES.iter().any(|name| resources.requests.contains_key(*name) || resources.limits.contains_key(*name))
+        RESOURCES
+            .iter()
+            .any(|name| resources.requests.contains_key(*name) || resources.limits.contains_key(*name))
     };
     if !all.clone().any(names_any) {
         return "BestEffort";
@@ -220,5 +247,12 @@ pub fn qos_class(spec: &PodSpec) -> &'static str {
             limit.is_some() && resources.requests.get(*name).or(limit) == limit
         })
     };
-    if containers.next().is_some() && all.all(is_full) { "Guaranteed" } else { "Burstable" }
+    if containers.next().is_some() && all.all(is_full) {
+        "Guaranteed"
+    } else {
+        "Burstable"
+    }
 }
+
+#[cfg(test)]
+mod pod_tests;

@@ -54,7 +54,7 @@ pub(super) fn check_container(
     environment::check_environment(check, container);
     if let Some(requirements) = &container.resources {
         check.at("resources", |check| {
-            resources::check_requirements(check, requirements)
+            resources::check_requirements(check, requirements);
         });
     }
     check_mounts(check, &container.volume_mounts, volumes);

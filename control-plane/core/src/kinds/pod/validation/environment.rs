@@ -80,12 +80,12 @@ fn check_source(check: &mut Check, source: &EnvVarSource) {
     }
     if let Some(key) = &source.config_map_key_ref {
         check.at("configMapKeyRef", |check| {
-            check_key(check, key.local_object_reference.as_ref(), &key.key)
+            check_key(check, key.local_object_reference.as_ref(), &key.key);
         });
     }
     if let Some(key) = &source.secret_key_ref {
         check.at("secretKeyRef", |check| {
-            check_key(check, key.local_object_reference.as_ref(), &key.key)
+            check_key(check, key.local_object_reference.as_ref(), &key.key);
         });
     }
 }
@@ -149,12 +149,12 @@ fn check_all_of(check: &mut Check, source: &EnvFromSource) {
     }
     if let Some(config_map) = &source.config_map_ref {
         check.at("configMapRef", |check| {
-            check_object_name(check, config_map.local_object_reference.as_ref())
+            check_object_name(check, config_map.local_object_reference.as_ref());
         });
     }
     if let Some(secret) = &source.secret_ref {
         check.at("secretRef", |check| {
-            check_object_name(check, secret.local_object_reference.as_ref())
+            check_object_name(check, secret.local_object_reference.as_ref());
         });
     }
     if source.config_map_ref.is_some() == source.secret_ref.is_some() {

@@ -23,7 +23,9 @@ const PRIORITY_MAX: i32 = 1_000_000_000;
 /// Checks a template, at the place where `check` is.
 pub(in crate::kinds) fn check_template(check: &mut Check, template: &PodTemplateSpec) {
     if let Some(of_template) = &template.metadata {
-        check.at("metadata", |check| metadata::check_template_metadata(check, of_template));
+        check.at("metadata", |check| {
+            metadata::check_template_metadata(check, of_template)
+        });
     }
     check.at("spec", |check| match &template.spec {
         None => check.required("", "describe the pods to run"),
@@ -47,8 +49,16 @@ pub(super) fn check_spec(check: &mut Check, spec: &PodSpec) {
 }
 
 fn check_policies(check: &mut Check, spec: &PodSpec) {
-    check.one_of("restartPolicy", &spec.restart_policy, &["Always", "OnFailure", "Never"]);
-    check.one_of("dnsPolicy", &spec.dns_policy, &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]);
+    check.one_of(
+        "restartPolicy",
+        &spec.restart_policy,
+        &["Always", "OnFailure", "Never"],
+    );
+    check.one_of(
+        "dnsPolicy",
+        &spec.dns_policy,
+        &["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"],
+    );
     if let Some(policy) = &spec.preemption_policy {
         check.one_of("preemptionPolicy", policy, &["PreemptLowerPriority", "Never"]);
     }
@@ -65,7 +75,10 @@ fn check_policies(check: &mut Check, spec: &PodSpec) {
         check.text("conditionType", names::qualified_name(&gate.condition_type));
     });
     if !spec.ephemeral_containers.is_empty() {
-        check.forbidden("ephemeralContainers", "they can only be added to a running pod: leave them out");
+        check.forbidden(
+            "ephemeralContainers",
+            "they can only be added to a running pod: leave them out",
+        );
     }
 }
 
@@ -73,36 +86,60 @@ fn check_containers(check: &mut Check, spec: &PodSpec) {
     if spec.containers.is_empty() {
         check.required("containers", "give at least one container");
     }
-    let volumes: BTreeMap<_, _> =
-        spec.volumes.iter().map(|volume| (volume.name.as_str(), volume.volume_source.as_ref())).collect();
+    let volumes: BTreeMap<_, _> = spec
+        .volumes
+        .iter()
+        .map(|volume| (volume.name.as_str(), volume.volume_source.as_ref()))
+        .collect();
     let mut taken = BTreeSet::new();
     let mut check_one = |check: &mut Check, container: &Container, is_init: bool| {
         check.text("name", names::dns_label(&container.name));
         if !taken.insert(container.name.clone()) {
-            check.duplicate("name", format!("another container is called {} already", names::quoted(&container.name)));
+            check.duplicate(
+                "name",
+                format!(
+                    "another container is called {} already",
+                    names::quoted(&container.name)
+                ),
+            );
         }
         container::check_container(check, container, &volumes, is_init);
     };
-    check.each("initContainers", &spec.init_containers, |check, container| check_one(check, container, true));
-    check.each("containers", &spec.containers, |check, container| check_one(check, container, false));
+    check.each("initContainers", &spec.init_containers, |check, container| {
+        check_one(check, container, true)
+    });
+    check.each("containers", &spec.containers, |check, container| {
+        check_one(check, container, false)
+    });
 }
 
 /// Two containers cannot listen on one port of the node.
 fn check_host_ports(check: &mut Check, spec: &PodSpec) {
     let mut taken = BTreeSet::new();
-    let sidecars = spec.init_containers.iter().enumerate().filter(|(_, container)| container::is_sidecar(container));
+    let sidecars = spec
+        .init_containers
+        .iter()
+        .enumerate()
+        .filter(|(_, container)| container::is_sidecar(container));
     let sidecars = sidecars.map(|(index, container)| (format!("initContainers[{index}]"), container));
     let containers = spec.containers.iter().enumerate();
     let containers = containers.map(|(index, container)| (format!("containers[{index}]"), container));
     for (path, container) in sidecars.chain(containers) {
         check.at(&path, |check| {
             check.each("ports", &container.ports, |check, port| {
-                let taken_before = !taken.insert((port.host_ip.clone(), port.host_port, port.protocol.clone()));
+                let taken_before =
+                    !taken.insert((port.host_ip.clone(), port.host_port, port.protocol.clone()));
                 if port.host_port != 0 && taken_before {
-                    check.duplicate("hostPort", format!("port {} of the node is used twice in this pod", port.host_port));
+                    check.duplicate(
+                        "hostPort",
+                        format!("port {} of the node is used twice in this pod", port.host_port),
+                    );
                 }
                 if spec.host_network && port.host_port != port.container_port {
-                    check.invalid("hostPort", "with hostNetwork it must be the same as containerPort, or left out");
+                    check.invalid(
+                        "hostPort",
+                        "with hostNetwork it must be the same as containerPort, or left out",
+                    );
                 }
             });
         });
@@ -115,7 +152,10 @@ fn check_identity(check: &mut Check, spec: &PodSpec) {
         ("serviceAccountName", &spec.service_account_name),
         ("schedulerName", &spec.scheduler_name),
         ("priorityClassName", &spec.priority_class_name),
-        ("runtimeClassName", spec.runtime_class_name.as_deref().unwrap_or_default()),
+        (
+            "runtimeClassName",
+            spec.runtime_class_name.as_deref().unwrap_or_default(),
+        ),
     ];
     for (field, name) in subdomains.into_iter().filter(|(_, name)| !name.is_empty()) {
         check.text(field, names::dns_subdomain(name));
@@ -130,13 +170,20 @@ fn check_identity(check: &mut Check, spec: &PodSpec) {
             for (field, id) in ids.into_iter().filter_map(|(field, id)| Some((field, id?))) {
                 check.in_range(field, id, 0, i32::MAX.into());
             }
-            check.each("supplementalGroups", &security.supplemental_groups, |check, id| {
-                check.in_range("", *id, 0, i32::MAX.into());
-            });
+            check.each(
+                "supplementalGroups",
+                &security.supplemental_groups,
+                |check, id| {
+                    check.in_range("", *id, 0, i32::MAX.into());
+                },
+            );
         });
     }
     if spec.share_process_namespace == Some(true) && spec.host_pid {
-        check.invalid("shareProcessNamespace", "cannot be combined with hostPID: choose one");
+        check.invalid(
+            "shareProcessNamespace",
+            "cannot be combined with hostPID: choose one",
+        );
     }
 }
 
@@ -148,15 +195,27 @@ fn check_network(check: &mut Check, spec: &PodSpec) {
     }
     check.each("hostAliases", &spec.host_aliases, |check, alias| {
         check_address(check, "ip", &alias.ip);
-        check.each("hostnames", &alias.hostnames, |check, name| check.text("", names::dns_subdomain(name)));
+        check.each("hostnames", &alias.hostnames, |check, name| {
+            check.text("", names::dns_subdomain(name))
+        });
     });
     if let Some(config) = &spec.dns_config {
         check.at("dnsConfig", |check| {
-            check.each("nameservers", &config.nameservers, |check, address| check_address(check, "", address));
+            check.each("nameservers", &config.nameservers, |check, address| {
+                check_address(check, "", address)
+            });
         });
     }
-    if spec.dns_policy == "None" && spec.dns_config.as_ref().is_none_or(|config| config.nameservers.is_empty()) {
-        check.required("dnsConfig.nameservers", "dnsPolicy None takes nothing from the cluster: give at least one");
+    if spec.dns_policy == "None"
+        && spec
+            .dns_config
+            .as_ref()
+            .is_none_or(|config| config.nameservers.is_empty())
+    {
+        check.required(
+            "dnsConfig.nameservers",
+            "dnsPolicy None takes nothing from the cluster: give at least one",
+        );
     }
 }
 
@@ -175,3 +234,7 @@ fn check_priority(check: &mut Check, spec: &PodSpec) {
         check.invalid("priority", message);
     }
 }
+
+#[cfg(test)]
+#[path = "../validation_tests.rs"]
+mod tests;

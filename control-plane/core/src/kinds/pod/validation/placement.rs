@@ -109,7 +109,7 @@ fn check_affinity(check: &mut Check, affinity: &Affinity) {
 fn check_node_affinity(check: &mut Check, affinity: &NodeAffinity) {
     if let Some(required) = &affinity.required_during_scheduling_ignored_during_execution {
         check.at("requiredDuringSchedulingIgnoredDuringExecution", |check| {
-            check_node_selector(check, required)
+            check_node_selector(check, required);
         });
     }
     let preferred = &affinity.preferred_during_scheduling_ignored_during_execution;
@@ -151,7 +151,7 @@ fn check_pod_term(check: &mut Check, term: &PodAffinityTerm) {
         }
     }
     check.each("namespaces", &term.namespaces, |check, namespace| {
-        check.text("", names::dns_label(namespace))
+        check.text("", names::dns_label(namespace));
     });
 }
 

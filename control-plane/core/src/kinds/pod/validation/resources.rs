@@ -27,16 +27,16 @@ pub(super) fn check_amounts(check: &mut Check, field: &str, amounts: &BTreeMap<S
     check.at(field, |check| {
         for (name, amount) in amounts {
             let place = format!("[{name}]");
-            if !BUILT_IN.contains(&name.as_str()) && !name.starts_with(HUGE_PAGES) {
-                check.text(&place, unknown_resource(name));
-            }
+            check.text(&place, unknown_resource(name));
             check.amount(&place, amount);
         }
     });
 }
 
 fn unknown_resource(name: &str) -> Option<String> {
-    let fine = name.contains('/') && names::qualified_name(name).is_none();
+    let fine = BUILT_IN.contains(&name)
+        || name.starts_with(HUGE_PAGES)
+        || name.contains('/') && names::qualified_name(name).is_none();
     (!fine).then(|| {
         let name = names::quoted(name);
         format!(
@@ -48,6 +48,9 @@ fn unknown_resource(name: &str) -> Option<String> {
 
 fn check_within_limit(check: &mut Check, name: &str, request: &Quantity, limit: Option<&Quantity>) {
     let place = format!("[{name}]");
+    if unknown_resource(name).is_some() {
+        return;
+    }
     let may_be_shared = BUILT_IN.contains(&name);
     let Some(limit) = limit else {
         if !may_be_shared {

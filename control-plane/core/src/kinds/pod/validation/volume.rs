@@ -77,7 +77,7 @@ fn check_source(check: &mut Check, source: &VolumeSource) {
                 &secret.secret_name,
                 secret.default_mode,
                 &secret.items,
-            )
+            );
         });
     }
     if let Some(map) = &source.config_map {
@@ -86,7 +86,7 @@ fn check_source(check: &mut Check, source: &VolumeSource) {
             .as_ref()
             .map_or("", |object| &object.name);
         check.at("configMap", |check| {
-            check_files(check, "name", name, map.default_mode, &map.items)
+            check_files(check, "name", name, map.default_mode, &map.items);
         });
     }
     if let Some(downward) = &source.downward_api {
@@ -184,7 +184,7 @@ fn check_projected(check: &mut Check, source: &ProjectedVolumeSource) {
         }
         if let Some(downward) = &projection.downward_api {
             check.at("downwardAPI", |check| {
-                check.each("items", &downward.items, check_downward_file)
+                check.each("items", &downward.items, check_downward_file);
             });
         }
         if let Some(token) = &projection.service_account_token {

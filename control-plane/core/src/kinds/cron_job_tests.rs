@@ -1,0 +1,158 @@
+use crate::kinds;
+use crate::kinds::fixtures::{NOW, changed, check, created, object};
+
+const GOOD: &str = "
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: c, namespace: default}
+spec:
+  schedule: '*/5 * * * *'
+  jobTemplate:
+    spec:
+      template:
+        spec:
+          restartPolicy: OnFailure
+          containers: [{name: a, image: busybox, command: [sh]}]
+";
+
+#[test]
+fn what_is_refused() {
+    check(
+        GOOD,
+        &[
+            (
+                "metadata.name = \"a23456789-123456789-123456789-123456789-123456789-12\"",
+                "",
+                "",
+            ),
+            (
+                "metadata.name = \"a23456789-123456789-123456789-123456789-123456789-123\"",
+                "metadata.name",
+                "52 at most",
+            ),
+            ("spec.schedule = -", "spec.schedule", "say when"),
+            ("spec.schedule = \"* * * *\"", "spec.schedule", "five fields"),
+            ("spec.schedule = \"61 * * * *\"", "spec.schedule", "minute"),
+            (
+                "spec.schedule = \"TZ=UTC * * * * *\"",
+                "spec.schedule",
+                "timeZone",
+            ),
+            ("spec.schedule = \"0 0 30 2 *\"", "", ""),
+            ("spec.timeZone = \"Europe/Berlin\"", "", ""),
+            ("spec.timeZone = \"Local\"", "spec.timeZone", "Europe/Berlin"),
+            ("spec.timeZone = \"Mars/Base\"", "spec.timeZone", "IANA"),
+            (
+                "spec.concurrencyPolicy = \"Queue\"",
+                "spec.concurrencyPolicy",
+                "Forbid",
+            ),
+            (
+                "spec.startingDeadlineSeconds = -1",
+                "spec.startingDeadlineSeconds",
+                "0 or more",
+            ),
+            (
+                "spec.successfulJobsHistoryLimit = -1",
+                "spec.successfulJobsHistoryLimit",
+                "0 or more",
+            ),
+            (
+                "spec.failedJobsHistoryLimit = -1",
+                "spec.failedJobsHistoryLimit",
+                "0 or more",
+            ),
+            ("spec.jobTemplate = -", "spec.jobTemplate.spec", "describe"),
+            (
+                "spec.jobTemplate.metadata.labels = {\"a\":\"-\"}",
+                "spec.jobTemplate.metadata.labels[a]",
+                "label value",
+            ),
+            (
+                "spec.jobTemplate.spec.selector = {}",
+                "spec.jobTemplate.spec.selector",
+                "leave it out",
+            ),
+            (
+                "spec.jobTemplate.spec.manualSelector = true",
+                "spec.jobTemplate.spec.manualSelector",
+                "leave it out",
+            ),
+            (
+                "spec.jobTemplate.spec.backoffLimit = -1",
+                "spec.jobTemplate.spec.backoffLimit",
+                "0 or more",
+            ),
+            (
+                "spec.jobTemplate.spec.template.spec.restartPolicy = -",
+                "spec.jobTemplate.spec.template.spec.restartPolicy",
+                "Never or OnFailure",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn defaults_reach_the_pods_but_not_the_jobs() {
+    let json = created(object(GOOD)).to_json();
+    let at = |path: &str| json.pointer(path).cloned().unwrap_or_default().to_string();
+    assert_eq!(at("/spec/concurrencyPolicy"), "\"Allow\"");
+    assert_eq!(at("/spec/suspend"), "false");
+    assert_eq!(at("/spec/successfulJobsHistoryLimit"), "3");
+    assert_eq!(at("/spec/failedJobsHistoryLimit"), "1");
+    assert_eq!(at("/spec/jobTemplate/spec/backoffLimit"), "null");
+    assert_eq!(
+        at("/spec/jobTemplate/spec/template/spec/dnsPolicy"),
+        "\"ClusterFirst\""
+    );
+}
+
+#[test]
+fn a_schedule_that_never_fires_is_warned_of() {
+    let warned = |schedule: &str| {
+        let cron_job = changed(&object(GOOD), &format!("spec.schedule = \"{schedule}\""));
+        kinds::warnings(&cron_job)
+            .iter()
+            .any(|warning| warning.starts_with("spec.schedule: "))
+    };
+    assert!(warned("0 0 30 2 *"));
+    assert!(!warned("0 0 29 2 *"));
+}
+
+/// NOW is 08:00:00 on a full hour.
+#[test]
+fn rows_show_the_last_and_the_next_firing() {
+    let last = |seconds: i64| format!("status.lastScheduleTime = \"{}\"", NOW.plus_seconds(seconds));
+    let cases = [
+        (String::new(), "*/5 * * * * <none> False 0 <none> in 2m29s 2m31s"),
+        (last(0), "*/5 * * * * <none> False 0 2m31s in 2m29s 2m31s"),
+        (
+            "spec.suspend = true".into(),
+            "*/5 * * * * <none> True 0 <none> <none> 2m31s",
+        ),
+        (
+            "spec.schedule = \"0 0 30 2 *\"".into(),
+            "0 0 30 2 * <none> False 0 <none> never 2m31s",
+        ),
+        (
+            "spec.schedule = \"0 10 * * *\"\nspec.timeZone = \"Europe/Berlin\"\nstatus.active = [{},{}]"
+                .into(),
+            "0 10 * * * Europe/Berlin False 2 <none> in 57m 2m31s",
+        ),
+        (
+            "spec.schedule = \"@every 1m\"".into(),
+            "@every 1m <none> False 0 <none> in 29s 2m31s",
+        ),
+        (
+            format!("spec.schedule = \"@every 1m\"\n{}", last(50)),
+            "@every 1m <none> False 0 101s in 19s 2m31s",
+        ),
+    ];
+    for (changes, row) in cases {
+        let cron_job = changed(&created(object(GOOD)), &changes);
+        let cells = kinds::cells(&cron_job, NOW.plus_seconds(151));
+        assert_eq!(cells[..7].join(" "), row, "{changes}");
+        assert_eq!(cells[7..], ["a", "busybox", "<none>"]);
+        assert_eq!(cells.len(), kinds::columns(cron_job.kind()).len());
+    }
+}

@@ -1,0 +1,131 @@
+//! For the tests of the kinds: manifests as text, changes as `path = value`, and what admission makes of them.
+
+use bosun_proto::Object;
+use bosun_proto::scalars::Time;
+use serde_json::Value;
+
+use crate::refusal::FieldError;
+use crate::testing::objects_from_yaml;
+
+/// When everything in these tests is made.
+pub(super) const NOW: Time = Time::from_seconds(1_800_000_000);
+/// The uid of everything.
+const UID: &str = "9d9c9b2e-0000-4000-8000-000000000001";
+
+/// The one object of a YAML text.
+pub(super) fn object(yaml: &str) -> Object {
+    let mut objects = objects_from_yaml(yaml).unwrap();
+    assert_eq!(objects.len(), 1);
+    objects.remove(0)
+}
+
+/// The object after the step of a create that depends on its kind: defaults, stamp, system fields.
+pub(super) fn created(mut object: Object) -> Object {
+    super::fill_defaults(&mut object);
+    let metadata = object.metadata_mut();
+    metadata.uid = UID.into();
+    metadata.creation_timestamp = Some(NOW);
+    metadata.generation = 1;
+    super::prepare_create(&mut object, NOW);
+    object
+}
+
+/// What a create would find wrong.
+pub(super) fn errors(object: &Object) -> Vec<FieldError> {
+    let mut errors = super::metadata::validate(object);
+    errors.extend(super::validate(object));
+    errors
+}
+
+/// The object with changes, one per line: `spec.containers[0].name = "x"`; the value is JSON, `-` takes the field away.
+pub(super) fn changed(object: &Object, changes: &str) -> Object {
+    let mut json = object.to_json();
+    for line in changes.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (path, value) = line
+            .split_once(" = ")
+            .unwrap_or_else(|| panic!("no ' = ' in {line}"));
+        change(&mut json, path, value);
+    }
+    let (object, unknown) = Object::from_json(json).unwrap_or_else(|error| panic!("{changes}: {error}"));
+    assert_eq!(unknown, [""; 0], "{changes}");
+    object
+}
+
+fn change(json: &mut Value, path: &str, value: &str) {
+    let steps = path.replace('[', ".[");
+    let mut place = json;
+    let mut steps = steps.split('.').peekable();
+    while let Some(step) = steps.next() {
+        let is_last = steps.peek().is_none();
+        match step.strip_prefix('[').and_then(|step| step.strip_suffix(']')) {
+            Some(index) => {
+                if place.is_null() {
+                    *place = Value::Array(Vec::new());
+                }
+                let items = place
+                    .as_array_mut()
+                    .unwrap_or_else(|| panic!("no list before {step} of {path}"));
+                let index: usize = index.parse().unwrap();
+                if is_last && value == "-" {
+                    items.remove(index);
+                    return;
+                }
+                items.resize(items.len().max(index + 1), Value::Null);
+                place = &mut items[index];
+            }
+            None => {
+                if place.is_null() {
+                    *place = Value::Object(serde_json::Map::new());
+                }
+                let fields = place
+                    .as_object_mut()
+                    .unwrap_or_else(|| panic!("no object before {step} of {path}"));
+                if is_last && value == "-" {
+                    fields.remove(step);
+                    return;
+                }
+                place = fields.entry(step).or_insert(Value::Null);
+            }
+        }
+    }
+    *place = serde_json::from_str(value).unwrap_or_else(|error| panic!("{value} is no JSON: {error}"));
+}
+
+/// One case of a table: after these changes to a good object, exactly one thing is wrong: at this field, with these words.
+/// An empty field means that nothing is wrong.
+pub(super) fn check(good: &str, cases: &[(&str, &str, &str)]) {
+    let good = object(good);
+    for (changes, field, words) in cases {
+        let errors = errors(&created(changed(&good, changes)));
+        assert_one(&errors, changes, field, words);
+    }
+}
+
+/// Like [`check`], for changes to an object that exists.
+pub(super) fn check_update(old: &Object, cases: &[(&str, &str, &str)]) {
+    for (changes, field, words) in cases {
+        let mut new = changed(old, changes);
+        super::fill_defaults(&mut new);
+        assert_one(&super::validate_update(old, &new), changes, field, words);
+    }
+}
+
+/// Like [`check`], for changes to the status of an object that exists.
+pub(super) fn check_status_update(old: &Object, cases: &[(&str, &str, &str)]) {
+    for (changes, field, words) in cases {
+        assert_one(
+            &super::validate_status_update(old, &changed(old, changes)),
+            changes,
+            field,
+            words,
+        );
+    }
+}
+
+fn assert_one(errors: &[FieldError], changes: &str, field: &str, words: &str) {
+    match errors {
+        [] if field.is_empty() => {}
+        [error] if error.field == field && error.message.contains(words) => {}
+        _ => panic!("{changes}: expected {field:?} with {words:?}, found {errors:#?}"),
+    }
+}

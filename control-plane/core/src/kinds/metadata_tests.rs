@@ -1,0 +1,114 @@
+//! Names, labels, annotations, finalizers and owners: what is refused, and by which path.
+
+use crate::kinds::fixtures::check;
+
+const GOOD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: p.q, namespace: default}
+spec:
+  containers: [{name: a, image: busybox}]
+";
+
+#[test]
+fn names_labels_annotations() {
+    let huge = format!("metadata.annotations = {{\"a\":\"{}\"}}", "x".repeat(256 << 10));
+    check(
+        GOOD,
+        &[
+            ("metadata.name = \"P\"", "metadata.name", "lower-case"),
+            ("metadata.name = \"../etc\"", "metadata.name", "DNS name"),
+            ("metadata.name = -", "metadata.name", "generateName"),
+            ("metadata.generateName = \"a-\"", "", ""),
+            (
+                "metadata.generateName = \"A-\"",
+                "metadata.generateName",
+                "lower-case",
+            ),
+            ("metadata.namespace = \"a.b\"", "metadata.namespace", "DNS label"),
+            (
+                "metadata.namespace = -",
+                "metadata.namespace",
+                "a Pod lives in a namespace",
+            ),
+            (
+                "metadata.labels = {\"a/b/c\":\"x\"}",
+                "metadata.labels",
+                "is not a key",
+            ),
+            (
+                "metadata.labels = {\"a\":\"x y\"}",
+                "metadata.labels[a]",
+                "label value",
+            ),
+            (
+                "metadata.annotations = {\"Example.com/a\":\"any text, as long as you like\"}",
+                "",
+                "",
+            ),
+            (
+                "metadata.annotations = {\"\":\"x\"}",
+                "metadata.annotations",
+                "is not a key",
+            ),
+            (&huge, "metadata.annotations", "at most 262144"),
+        ],
+    );
+}
+
+#[test]
+fn finalizers_and_owners() {
+    let owner = |uid: &str| {
+        format!(
+            "{{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"name\":\"j\",\"uid\":\"{uid}\",\"controller\":true}}"
+        )
+    };
+    check(
+        GOOD,
+        &[
+            ("metadata.finalizers = [\"example.com/a\"]", "", ""),
+            (
+                "metadata.finalizers = [\"mine\"]",
+                "metadata.finalizers[0]",
+                "needs a domain",
+            ),
+            (
+                "metadata.finalizers = [\"orphan\",\"foregroundDeletion\"]",
+                "metadata.finalizers",
+                "not both",
+            ),
+            (&format!("metadata.ownerReferences = [{}]", owner("u")), "", ""),
+            (
+                &format!("metadata.ownerReferences = [{}]", owner("")),
+                "metadata.ownerReferences[0].uid",
+                "named by",
+            ),
+            (
+                &format!("metadata.ownerReferences = [{},{}]", owner("u"), owner("w")),
+                "metadata.ownerReferences",
+                "only one owner",
+            ),
+            (
+                "metadata.ownerReferences = [{\"apiVersion\":\"v1\",\"kind\":\"Event\",\"name\":\"e\",\"uid\":\"u\"}]",
+                "metadata.ownerReferences[0].kind",
+                "cannot own",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_namespace_has_a_shorter_form_of_name_and_lives_in_none() {
+    check(
+        "{apiVersion: v1, kind: Namespace, metadata: {name: a}}",
+        &[
+            ("metadata.labels = {\"team\":\"x\"}", "", ""),
+            ("metadata.name = \"a.b\"", "metadata.name", "DNS label"),
+            (
+                "metadata.namespace = \"b\"",
+                "metadata.namespace",
+                "lives in no namespace",
+            ),
+        ],
+    );
+}

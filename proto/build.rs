@@ -52,8 +52,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .server_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
         .client_mod_attribute(".", "#[cfg(feature = \"grpc\")]")
-        .compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
+        .compile_fds_with_config(with_rust_names(compiler.file_descriptor_set()), prost)?;
     Ok(())
+}
+
+/// Gives prost the field names it is to use in Rust; nothing else looks at the names in this copy.
+fn with_rust_names(mut files: prost_types::FileDescriptorSet) -> prost_types::FileDescriptorSet {
+    let messages = files.file.iter_mut().flat_map(|file| &mut file.message_type);
+    for field in messages.flat_map(|message| &mut message.field) {
+        field.name = field.name.as_deref().map(json::snake_case);
+    }
+    files
 }
 
 /// All .proto files below `folder`.

@@ -153,11 +153,18 @@ fn rust_type(message: &MessageDescriptor) -> String {
 
 /// The name of the field that prost writes.
 fn rust_field(field: &FieldDescriptor) -> String {
-    let name = field.name().to_snake_case();
+    let name = snake_case(field.name());
     match name.as_str() {
         "type" | "continue" | "ref" | "use" | "in" | "for" | "match" | "mod" | "where" | "enum" => {
             format!("r#{name}")
         }
         _ => name,
     }
+}
+
+/// `hostIPs` is host_ips, not host_i_ps.
+pub(crate) fn snake_case(name: &str) -> String {
+    name.replace("IPs", "Ips")
+        .replace("CIDRs", "Cidrs")
+        .to_snake_case()
 }

@@ -1,0 +1,39 @@
+//! Owns what is logged to standard error: how much, and in which form.
+
+use crate::args::{Args, Verb};
+use crate::environment::Environment;
+use crate::output::terminal::Terminal;
+use tracing_subscriber::EnvFilter;
+
+/// Installs the log for this process. BOSUN_LOG decides, then RUST_LOG, then -v, then the verb.
+pub(crate) fn install(args: &Args, environment: &Environment, terminal: &Terminal) {
+    let by_default = level(args);
+    let filter = match &environment.log {
+        Some(directives) => EnvFilter::try_new(directives).unwrap_or_else(|error| {
+            terminal.warning(&format!(
+                "BOSUN_LOG (or RUST_LOG) is not understood ({error}); logging {by_default}"
+            ));
+            EnvFilter::new(by_default)
+        }),
+        None => EnvFilter::new(by_default),
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal.err && terminal.colours)
+        .with_target(true);
+    subscriber.init();
+}
+
+/// Servers and agents tell what they do; tools only what is wrong.
+fn level(args: &Args) -> &'static str {
+    let serves = matches!(args.verb, Verb::Server(_) | Verb::Agent(_));
+    match (serves, args.global.verbose) {
+        (false, 0) => "warn",
+        (true, 0) | (false, 1) => "info",
+        (true, 1) | (false, 2) => {
+            "info,bosun=debug,bosun_client=debug,bosun_control_plane=debug,bosun_node_agent=debug"
+        }
+        _ => "debug",
+    }
+}

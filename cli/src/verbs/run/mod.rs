@@ -1,0 +1,166 @@
+//! Owns `bosun run`: manifests carried out from beginning to end, in a cluster made for them or in one that exists, with
+//! progress, output, and an account at the end.
+//!
+//! What a run knows is the pure [`board`]; [`account`] puts it into words, [`show`] on the screen; [`output`] reads what the
+//! containers write; [`runner`] ties them together.
+
+mod account;
+mod board;
+mod output;
+mod pods;
+mod runner;
+mod show;
+
+use crate::embedded::{Embedded, Settings};
+use crate::failure::AlreadyTold;
+use crate::manifest::{self, ManifestObject, Namespace};
+use crate::session::Session;
+use anyhow::{Context as _, Result};
+use bosun_client::{Client, Patience};
+use bosun_host::Host;
+use clap::Args as ClapArgs;
+use runner::{Finish, Runner};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a run goes on when the cluster does not answer.
+const PATIENCE: Patience = Patience(Duration::from_secs(15));
+
+/// The arguments of `run`.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Ends when every Job in the files has ended, with 0 only if all of them completed.\n\nExamples:\n  bosun run job.yaml\n  bosun run --server 127.0.0.1:7600 job.yaml"
+)]
+pub(crate) struct Args {
+    /// Manifest files, folders of them, or - for standard input
+    #[arg(value_name = "FILE", required_unless_present = "more_files")]
+    files: Vec<PathBuf>,
+    /// The same, as kubectl writes it
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    more_files: Vec<PathBuf>,
+    /// Also the folders inside folders
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Keep the cluster's data when the run fails, and say where it is
+    #[arg(long)]
+    keep: bool,
+    /// Go on after the Jobs have ended, until Ctrl-C
+    #[arg(long)]
+    until_interrupted: bool,
+}
+
+/// Runs the manifests.
+pub(crate) async fn run(session: &Session, mut args: Args) -> Result<()> {
+    args.files.append(&mut args.more_files);
+    let namespace = Namespace {
+        name: session.namespace(),
+        explicit: session.global.namespace.is_some(),
+    };
+    // Before anything is started, so that a mistake in a file costs nothing.
+    let manifests = manifest::load(&args.files, args.recursive, namespace)?;
+    // Only the option counts here: an address in the environment is for the other verbs.
+    if session.global.server.is_some() {
+        in_existing(session, &args, manifests).await
+    } else {
+        in_new(session, &args, manifests).await
+    }
+}
+
+async fn in_existing(session: &Session, args: &Args, manifests: Vec<ManifestObject>) -> Result<()> {
+    // A wrong address shall be told at once, not after the patience that a run deserves.
+    let client = session.client()?;
+    client.server_state().await?;
+    let client = client.with_patience(PATIENCE);
+    let mut runner = Runner::new(session, client, args.until_interrupted);
+    let finish = runner.run(&manifests, std::future::pending()).await?;
+    if finish == Finish::Interrupted {
+        session
+            .terminal
+            .note("Interrupted. The objects stay in the cluster; `bosun delete -f FILE` removes them.");
+    }
+    verdict(&runner, finish)
+}
+
+async fn in_new(session: &Session, args: &Args, manifests: Vec<ManifestObject>) -> Result<()> {
+    let directory = temporary_directory(session)?;
+    let result = in_directory(session, args, &manifests, &directory).await;
+    if args.keep && result.is_err() {
+        session.terminal.note(&format!(
+            "The cluster's data is kept in {}; `bosun up --data-dir {0}` shows it.",
+            directory.display()
+        ));
+        return result;
+    }
+    let removed = remove(&session.host, &directory).await;
+    result.and(removed.with_context(|| format!("cannot remove {}", directory.display())))
+}
+
+async fn in_directory(
+    session: &Session,
+    args: &Args,
+    manifests: &[ManifestObject],
+    directory: &Path,
+) -> Result<()> {
+    let settings = Settings {
+        data_directory: directory.to_owned(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        insecure_plaintext: false,
+    };
+    let mut cluster = Embedded::start(&session.host, settings).await?;
+    let address = cluster.address().to_string();
+    let client = session.client_of(&[address])?.with_patience(PATIENCE);
+    let result = in_cluster(session, args, manifests, &mut cluster, client).await;
+    tokio::select! {
+        stopped = cluster.stop() => result.and(stopped),
+        () = crate::signals::stop() => {
+            session.terminal.note("Stopped without waiting for the containers to end.");
+            Err(AlreadyTold.into())
+        }
+    }
+}
+
+async fn in_cluster(
+    session: &Session,
+    args: &Args,
+    manifests: &[ManifestObject],
+    cluster: &mut Embedded,
+    client: Client,
+) -> Result<()> {
+    cluster.ready(&client).await?;
+    runner::make_namespaces(session, &client, manifests).await?;
+    let mut runner = Runner::new(session, client, args.until_interrupted);
+    let finish = runner.run(manifests, cluster.failed()).await?;
+    verdict(&runner, finish)
+}
+
+/// What the run's end means for the exit code; everything was said already.
+fn verdict(runner: &Runner<'_>, finish: Finish) -> Result<()> {
+    let fine = match finish {
+        Finish::Done => runner.has_succeeded(),
+        // Where nothing ends by itself, the interruption is the ordinary end.
+        Finish::Interrupted => runner.has_succeeded(),
+        Finish::Lost => false,
+    };
+    if fine { Ok(()) } else { Err(AlreadyTold.into()) }
+}
+
+fn temporary_directory(session: &Session) -> Result<PathBuf> {
+    let name = format!("bosun-run-{}", session.host.entropy.uuid().simple());
+    let directory = session.environment.temporary.join(name);
+    let made = session.host.disk.create_directory(&directory);
+    made.with_context(|| {
+        format!(
+            "cannot make the directory {}; TMPDIR may name another place",
+            directory.display()
+        )
+    })?;
+    Ok(directory)
+}
+
+async fn remove(host: &Host, directory: &Path) -> std::io::Result<()> {
+    let (disk, directory) = (std::sync::Arc::clone(&host.disk), directory.to_owned());
+    host.workers
+        .run("remove", move || disk.remove_directory(&directory))
+        .await?
+}

@@ -21,7 +21,7 @@ pub fn validate(object: &Object) -> Vec<FieldError> {
     Check::collect(|check| {
         check.at("metadata", |check| {
             check_metadata(check, object.kind(), object.metadata());
-        })
+        });
     })
 }
 

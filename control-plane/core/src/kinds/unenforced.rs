@@ -8,11 +8,11 @@ use bosun_proto::core_v1::{Affinity, Container, EnvVarSource, PodSpec};
 /// More warnings than these do not help anybody; the last one then says that there are more.
 const WARNINGS_MAX: usize = 40;
 
-/// A field without effect.
+/// A field without its effect.
 struct Field<T> {
     path: &'static str,
     is_set: fn(&T) -> bool,
-    /// What happens instead.
+    /// What happens instead; follows the path in the warning.
     effect: &'static str,
 }
 
@@ -20,34 +20,34 @@ const IN_PODS: &[Field<PodSpec>] = &[
     Field {
         path: "volumes",
         is_set: |spec| !spec.volumes.is_empty(),
-        effect: "the process runtime mounts nothing: containers see the file system of the node",
+        effect: "is ignored: the process runtime mounts nothing: containers see the file system of the node",
     },
     Field {
         path: "affinity.podAffinity",
         is_set: |spec| has_affinity(spec, |affinity| affinity.pod_affinity.is_some()),
-        effect: "the scheduler does not look at it yet",
+        effect: "is ignored: the scheduler does not look at it yet",
     },
     Field {
         path: "affinity.podAntiAffinity",
         is_set: |spec| has_affinity(spec, |affinity| affinity.pod_anti_affinity.is_some()),
-        effect: "the scheduler does not look at it yet",
+        effect: "is ignored: the scheduler does not look at it yet",
     },
     Field {
         path: "topologySpreadConstraints",
         is_set: |spec| !spec.topology_spread_constraints.is_empty(),
-        effect: "the scheduler does not look at them yet; it spreads the pods of one owner evenly",
+        effect: "is ignored: the scheduler does not look at them yet; it spreads the pods of one owner evenly",
     },
     Field {
         path: "schedulerName",
         is_set: |spec| !["", "default-scheduler"].contains(&spec.scheduler_name.as_str()),
-        effect: "the pod waits until a scheduler of that name binds it; this cluster's own is default-scheduler",
+        effect: "names no scheduler of this cluster: the pod waits until something else binds it; leave it out for the default",
     },
     Field {
         path: "priorityClassName",
         is_set: |spec| {
             !spec.priority_class_name.is_empty() && !spec.priority_class_name.starts_with("system-")
         },
-        effect: "there are no priority classes yet: set spec.priority",
+        effect: "is ignored: there are no priority classes yet: set spec.priority",
     },
     Field {
         path: "securityContext",
@@ -56,82 +56,82 @@ const IN_PODS: &[Field<PodSpec>] = &[
                 .as_ref()
                 .is_some_and(|context| *context != Default::default())
         },
-        effect: "the process runtime runs everything as the user of the agent",
+        effect: "is ignored: the process runtime runs everything as the user of the agent",
     },
     Field {
         path: "hostname",
         is_set: |spec| !spec.hostname.is_empty(),
-        effect: "the process runtime keeps the name of the node",
+        effect: "only sets the variable HOSTNAME: the process runtime keeps the name of the node",
     },
     Field {
         path: "hostnameOverride",
         is_set: |spec| spec.hostname_override.is_some(),
-        effect: "the process runtime keeps the name of the node",
+        effect: "is ignored: the process runtime keeps the name of the node",
     },
     Field {
         path: "setHostnameAsFQDN",
         is_set: |spec| spec.set_hostname_as_fqdn == Some(true),
-        effect: "the process runtime keeps the name of the node",
+        effect: "is ignored: the process runtime keeps the name of the node",
     },
     Field {
         path: "subdomain",
         is_set: |spec| !spec.subdomain.is_empty(),
-        effect: "there are no DNS names for pods",
+        effect: "is ignored: there are no DNS names for pods",
     },
     Field {
         path: "hostAliases",
         is_set: |spec| !spec.host_aliases.is_empty(),
-        effect: "the process runtime keeps the hosts file of the node",
+        effect: "is ignored: the process runtime keeps the hosts file of the node",
     },
     Field {
         path: "dnsPolicy",
         is_set: |spec| ["ClusterFirstWithHostNet", "None"].contains(&spec.dns_policy.as_str()),
-        effect: "the process runtime keeps the name servers of the node",
+        effect: "is ignored: the process runtime keeps the name servers of the node",
     },
     Field {
         path: "dnsConfig",
         is_set: |spec| spec.dns_config.is_some(),
-        effect: "the process runtime keeps the name servers of the node",
+        effect: "is ignored: the process runtime keeps the name servers of the node",
     },
     Field {
         path: "serviceAccountName",
         is_set: |spec| !spec.service_account_name.is_empty(),
-        effect: "there are no service accounts yet: the pod gets no token",
+        effect: "is ignored: there are no service accounts yet: the pod gets no token",
     },
     Field {
         path: "automountServiceAccountToken",
         is_set: |spec| spec.automount_service_account_token == Some(true),
-        effect: "there are no service accounts yet: the pod gets no token",
+        effect: "is ignored: there are no service accounts yet: the pod gets no token",
     },
     Field {
         path: "runtimeClassName",
         is_set: |spec| spec.runtime_class_name.is_some(),
-        effect: "the process runtime is the only one",
+        effect: "is ignored: the process runtime is the only one",
     },
     Field {
         path: "shareProcessNamespace",
         is_set: |spec| spec.share_process_namespace == Some(false),
-        effect: "containers of the process runtime see all processes of the node",
+        effect: "is ignored: containers of the process runtime see all processes of the node",
     },
     Field {
         path: "hostUsers",
         is_set: |spec| spec.host_users == Some(false),
-        effect: "the process runtime has no user name spaces",
+        effect: "is ignored: the process runtime has no user name spaces",
     },
     Field {
         path: "readinessGates",
         is_set: |spec| !spec.readiness_gates.is_empty(),
-        effect: "a pod is ready when its containers are",
+        effect: "is ignored: a pod is ready when its containers are",
     },
     Field {
         path: "resources",
         is_set: |spec| spec.resources.is_some(),
-        effect: "resources count per container only: give them there",
+        effect: "is ignored: resources count per container only: give them there",
     },
     Field {
         path: "resourceClaims",
         is_set: |spec| !spec.resource_claims.is_empty(),
-        effect: "there are no resource claims yet",
+        effect: "is ignored: there are no resource claims yet",
     },
 ];
 
@@ -139,27 +139,27 @@ const IN_CONTAINERS: &[Field<Container>] = &[
     Field {
         path: "image",
         is_set: |container| !container.image.is_empty(),
-        effect: "the process runtime runs commands of the host",
+        effect: "is ignored: the process runtime runs commands of the host",
     },
     Field {
         path: "livenessProbe",
         is_set: |container| container.liveness_probe.is_some(),
-        effect: "probes are not run yet: a container lives until its process ends",
+        effect: "is ignored: probes are not run yet: a container lives until its process ends",
     },
     Field {
         path: "readinessProbe",
         is_set: |container| container.readiness_probe.is_some(),
-        effect: "probes are not run yet: a container is ready when its process runs",
+        effect: "is ignored: probes are not run yet: a container is ready when its process runs",
     },
     Field {
         path: "startupProbe",
         is_set: |container| container.startup_probe.is_some(),
-        effect: "probes are not run yet: a container has started when its process runs",
+        effect: "is ignored: probes are not run yet: a container has started when its process runs",
     },
     Field {
         path: "lifecycle",
         is_set: |container| container.lifecycle.is_some(),
-        effect: "nothing is run at a container's start and end yet",
+        effect: "is ignored: nothing is run at a container's start and end yet",
     },
     Field {
         path: "securityContext",
@@ -169,12 +169,12 @@ const IN_CONTAINERS: &[Field<Container>] = &[
                 .as_ref()
                 .is_some_and(|context| *context != Default::default())
         },
-        effect: "the process runtime runs everything as the user of the agent",
+        effect: "is ignored: the process runtime runs everything as the user of the agent",
     },
     Field {
         path: "envFrom",
         is_set: |container| !container.env_from.is_empty(),
-        effect: "there are no ConfigMaps and Secrets yet: the variables will be missing",
+        effect: "cannot be met: there are no ConfigMaps and Secrets yet, so the container does not start unless all are optional",
     },
     Field {
         path: "resources.limits",
@@ -184,34 +184,29 @@ const IN_CONTAINERS: &[Field<Container>] = &[
                 .as_ref()
                 .is_some_and(|resources| !resources.limits.is_empty())
         },
-        effect: "the process runtime does not hold containers to their limits yet; requests decide on the node",
-    },
-    Field {
-        path: "restartPolicy",
-        is_set: |container| {
-            container
-                .restart_policy
-                .as_deref()
-                .is_some_and(|policy| policy != "Always")
-        },
-        effect: "the pod's restartPolicy decides",
+        effect: "is ignored: the process runtime does not hold containers to their limits yet; requests decide on the node",
     },
     Field {
         path: "restartPolicyRules",
-        is_set: |container| !container.restart_policy_rules.is_empty(),
-        effect: "the pod's restartPolicy decides",
+        is_set: |container| {
+            container
+                .restart_policy_rules
+                .iter()
+                .any(|rule| rule.action == "RestartAllContainers")
+        },
+        effect: "is ignored where the action is RestartAllContainers: nothing restarts all containers yet",
     },
     Field {
         path: "terminationMessagePath",
         is_set: |container| {
             !["", "/dev/termination-log"].contains(&container.termination_message_path.as_str())
         },
-        effect: "termination messages are not read yet",
+        effect: "is ignored: termination messages are not read yet",
     },
     Field {
         path: "stdin",
         is_set: |container| container.stdin || container.tty,
-        effect: "containers cannot be attached to yet",
+        effect: "is ignored: containers cannot be attached to yet",
     },
 ];
 
@@ -219,25 +214,19 @@ const IN_SOURCES: &[Field<EnvVarSource>] = &[
     Field {
         path: "configMapKeyRef",
         is_set: |source| source.config_map_key_ref.is_some(),
-        effect: "there are no ConfigMaps yet: the variable will be missing",
+        effect: "cannot be met: there are no ConfigMaps yet, so the container does not start unless it is optional",
     },
     Field {
         path: "secretKeyRef",
         is_set: |source| source.secret_key_ref.is_some(),
-        effect: "there are no Secrets yet: the variable will be missing",
+        effect: "cannot be met: there are no Secrets yet, so the container does not start unless it is optional",
     },
     Field {
         path: "fileKeyRef",
         is_set: |source| source.file_key_ref.is_some(),
-        effect: "there are no volumes yet: the variable will be missing",
+        effect: "cannot be met: there are no volumes yet, so the container does not start unless it is optional",
     },
 ];
-
-const IN_JOBS: &[Field<JobSpec>] = &[Field {
-    path: "successPolicy",
-    is_set: |spec| spec.success_policy.is_some(),
-    effect: "the Job completes when all its completions are there",
-}];
 
 /// The warnings about a pod's spec, which is at `path`.
 pub(super) fn of_pod(spec: &PodSpec, path: &str) -> Vec<String> {
@@ -246,14 +235,10 @@ pub(super) fn of_pod(spec: &PodSpec, path: &str) -> Vec<String> {
     warnings.texts
 }
 
-/// The warnings about a Job's spec, which is at `path`.
+/// The warnings about a Job's spec, which is at `path`. The Job's own fields all have their effect.
 pub(super) fn of_job(spec: &JobSpec, path: &str) -> Vec<String> {
-    let mut warnings = Warnings::default();
-    warnings.of(IN_JOBS, spec, path);
-    if let Some(spec) = spec.template.as_ref().and_then(|template| template.spec.as_ref()) {
-        warnings.of_pod(spec, &format!("{path}.template.spec"));
-    }
-    warnings.texts
+    let pods = spec.template.as_ref().and_then(|template| template.spec.as_ref());
+    pods.map_or_else(Vec::new, |pods| of_pod(pods, &format!("{path}.template.spec")))
 }
 
 #[derive(Default)]
@@ -292,7 +277,7 @@ impl Warnings {
 
     fn of<T>(&mut self, fields: &[Field<T>], value: &T, path: &str) {
         for field in fields.iter().filter(|field| (field.is_set)(value)) {
-            self.add(format!("{path}.{} is ignored: {}", field.path, field.effect));
+            self.add(format!("{path}.{} {}", field.path, field.effect));
         }
     }
 

@@ -34,7 +34,7 @@ fn each_field_without_effect_is_named_and_defaults_are_not() {
         ),
         (
             "spec.containers[0].env = [{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}]",
-            "spec.containers[0].env[0].valueFrom.secretKeyRef is ignored",
+            "spec.containers[0].env[0].valueFrom.secretKeyRef cannot be met",
         ),
         (
             "spec.containers[0].command = -",

@@ -24,7 +24,7 @@ const PRIORITY_MAX: i32 = 1_000_000_000;
 pub(in crate::kinds) fn check_template(check: &mut Check, template: &PodTemplateSpec) {
     if let Some(of_template) = &template.metadata {
         check.at("metadata", |check| {
-            metadata::check_template_metadata(check, of_template)
+            metadata::check_template_metadata(check, of_template);
         });
     }
     check.at("spec", |check| match &template.spec {
@@ -106,10 +106,10 @@ fn check_containers(check: &mut Check, spec: &PodSpec) {
         container::check_container(check, container, &volumes, is_init);
     };
     check.each("initContainers", &spec.init_containers, |check, container| {
-        check_one(check, container, true)
+        check_one(check, container, true);
     });
     check.each("containers", &spec.containers, |check, container| {
-        check_one(check, container, false)
+        check_one(check, container, false);
     });
 }
 
@@ -196,13 +196,13 @@ fn check_network(check: &mut Check, spec: &PodSpec) {
     check.each("hostAliases", &spec.host_aliases, |check, alias| {
         check_address(check, "ip", &alias.ip);
         check.each("hostnames", &alias.hostnames, |check, name| {
-            check.text("", names::dns_subdomain(name))
+            check.text("", names::dns_subdomain(name));
         });
     });
     if let Some(config) = &spec.dns_config {
         check.at("dnsConfig", |check| {
             check.each("nameservers", &config.nameservers, |check, address| {
-                check_address(check, "", address)
+                check_address(check, "", address);
             });
         });
     }

@@ -97,7 +97,7 @@ mod tests {
             metadata: Some(ObjectMeta { name: "default".into(), ..ObjectMeta::default() }),
             ..Default::default()
         };
-        let mut execute = |machine: &mut Machine, writes| {
+        let execute = |machine: &mut Machine, writes| {
             let command = Command { request_id: [0; 16], time: Time::from_millis(0), writes };
             assert!(matches!(machine.execute(command), Outcome::Applied(_)));
         };

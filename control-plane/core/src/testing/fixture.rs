@@ -13,7 +13,7 @@ use bosun_proto::{Key, Kind, Object, Resource};
 use super::objects_from_yaml;
 use crate::admission::{self, DeleteRequest};
 use crate::controllers::CONTROLLERS;
-use crate::controllers::queue::WorkQueue;
+use crate::controllers::queue::{Item, WorkQueue};
 use crate::event;
 use crate::plan::{Note, PLAN_OBJECTS_MAX, Plan};
 use crate::refusal::Refusal;
@@ -45,6 +45,16 @@ pub struct Fixture {
     to_schedule: WorkQueue,
     observed_version: u64,
     notes: Vec<(Time, Note)>,
+    /// Decisions that were made and not applied yet; only the step simulator leaves any.
+    pub(super) in_flight: Vec<Flight>,
+}
+
+/// What was decided.
+pub(super) enum Flight {
+    /// By a controller.
+    Controlled(Item, Plan),
+    /// By the scheduler, about a batch.
+    Scheduled(Vec<Item>, Vec<(Key, Plan)>),
 }
 
 impl Default for Fixture {
@@ -64,6 +74,7 @@ impl Fixture {
             to_schedule: WorkQueue::default(),
             observed_version: 0,
             notes: Vec::new(),
+            in_flight: Vec::new(),
         };
         fixture.create(Namespace {
             metadata: Some(ObjectMeta {
@@ -214,9 +225,12 @@ impl Fixture {
     pub fn settle(&mut self) {
         for _ in 0..ROUNDS_MAX {
             self.observe();
-            let snapshot = self.snapshot();
-            if !self.control(&snapshot) && !self.schedule(&snapshot) {
+            if !self.control(BATCH) && !self.schedule() {
                 return;
+            }
+            while !self.in_flight.is_empty() {
+                let flight = self.in_flight.remove(0);
+                self.land(flight);
             }
         }
         panic!(
@@ -244,11 +258,17 @@ impl Fixture {
         self.settle();
     }
 
+    /// Moves the clock and nothing else.
+    pub(super) fn let_time_pass(&mut self, seconds: i64) {
+        self.now = self.now.plus_seconds(seconds);
+    }
+
     /// Forgets everything that is not in the state, as a new leader has not seen it.
     pub fn change_leader(&mut self) {
         self.queue = WorkQueue::default();
         self.to_schedule = WorkQueue::default();
         self.observed_version = 0;
+        self.in_flight.clear();
     }
 
     /// When something becomes due, if nothing happens before.
@@ -361,7 +381,7 @@ impl Fixture {
     }
 
     /// Tells the controllers and the scheduler what has changed; everything, at the start.
-    fn observe(&mut self) {
+    pub(super) fn observe(&mut self) {
         let snapshot = self.snapshot();
         let since = std::mem::replace(&mut self.observed_version, snapshot.version());
         if since == 0 {
@@ -391,44 +411,56 @@ impl Fixture {
         }
     }
 
-    /// Lets the controllers decide about a batch of keys; true when there was something to decide.
-    fn control(&mut self, snapshot: &Snapshot) -> bool {
-        let items = self.queue.take(self.now, snapshot.version(), BATCH);
-        for item in &items {
-            let controller = CONTROLLERS[item.controller];
-            let plan = controller.reconcile(snapshot, &item.key, self.now);
-            let look_again = plan.look_again;
-            match self.carry_out(controller.name(), plan) {
-                Ok(None) => self.queue.settled(item, look_again),
-                Ok(Some(version)) => self.queue.applied(item, version, look_again),
-                Err(reason) => self.queue.rejected(item, &reason, self.now),
-            }
+    /// Lets the controllers decide about at most `limit` keys; true when there was something to decide.
+    pub(super) fn control(&mut self, limit: usize) -> bool {
+        let snapshot = self.snapshot();
+        let items = self.queue.take(self.now, snapshot.version(), limit);
+        let decided = !items.is_empty();
+        for item in items {
+            let plan = CONTROLLERS[item.controller].reconcile(&snapshot, &item.key, self.now);
+            self.in_flight.push(Flight::Controlled(item, plan));
         }
-        !items.is_empty()
+        decided
     }
 
-    /// Lets the scheduler decide about a batch of keys; true when there was something to decide.
-    fn schedule(&mut self, snapshot: &Snapshot) -> bool {
+    /// Lets the scheduler decide about what it has to look at; true when there was something to decide.
+    pub(super) fn schedule(&mut self) -> bool {
+        let snapshot = self.snapshot();
         let items = self.to_schedule.take(self.now, snapshot.version(), usize::MAX);
-        let keys: Vec<Key> = items.iter().map(|item| item.key.clone()).collect();
-        let mut ends: BTreeMap<Key, (Option<Time>, End)> = BTreeMap::new();
-        for (key, plan) in scheduler::schedule(snapshot, &keys, self.now) {
-            let look_again = plan.look_again;
-            let end = self.carry_out(scheduler::NAME, plan);
-            let entry = ends.entry(key).or_insert((None, Ok(None)));
-            entry.0 = entry.0.into_iter().chain(look_again).min();
-            if end.is_err() || (entry.1 == Ok(None)) {
-                entry.1 = end;
+        let decided = !items.is_empty();
+        if decided {
+            let keys: Vec<Key> = items.iter().map(|item| item.key.clone()).collect();
+            let plans = scheduler::schedule(&snapshot, &keys, self.now);
+            self.in_flight.push(Flight::Scheduled(items, plans));
+        }
+        decided
+    }
+
+    /// Applies what was decided, if it still may be.
+    pub(super) fn land(&mut self, flight: Flight) {
+        match flight {
+            Flight::Controlled(item, plan) => {
+                let look_again = plan.look_again;
+                let end = self.carry_out(CONTROLLERS[item.controller].name(), plan);
+                finish(&mut self.queue, &item, look_again, end, self.now);
+            }
+            Flight::Scheduled(items, plans) => {
+                let mut ends: BTreeMap<Key, (Option<Time>, End)> = BTreeMap::new();
+                for (key, plan) in plans {
+                    let look_again = plan.look_again;
+                    let end = self.carry_out(scheduler::NAME, plan);
+                    let (earliest, joined) = ends.entry(key).or_insert((None, Ok(None)));
+                    *earliest = earliest.iter().copied().chain(look_again).min();
+                    if joined.is_ok() && end != Ok(None) {
+                        *joined = end;
+                    }
+                }
+                for item in &items {
+                    let (look_again, end) = ends.remove(&item.key).unwrap_or((None, Ok(None)));
+                    finish(&mut self.to_schedule, item, look_again, end, self.now);
+                }
             }
         }
-        for item in &items {
-            match ends.remove(&item.key).unwrap_or((None, Ok(None))) {
-                (look_again, Ok(None)) => self.to_schedule.settled(item, look_again),
-                (look_again, Ok(Some(version))) => self.to_schedule.applied(item, version, look_again),
-                (_, Err(reason)) => self.to_schedule.rejected(item, &reason, self.now),
-            }
-        }
-        !items.is_empty()
     }
 
     /// Applies a plan and records its notes: the version after it, if it wrote anything.
@@ -451,8 +483,16 @@ impl Fixture {
     }
 }
 
+fn finish(queue: &mut WorkQueue, item: &Item, look_again: Option<Time>, end: End, now: Time) {
+    match end {
+        Ok(None) => queue.settled(item, look_again),
+        Ok(Some(version)) => queue.applied(item, version, look_again),
+        Err(reason) => queue.rejected(item, &reason, now),
+    }
+}
+
 /// SplitMix64: small, and good enough for names.
-fn next_random(state: &mut u64) -> u64 {
+pub(super) fn next_random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut bits = *state;
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

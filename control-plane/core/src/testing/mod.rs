@@ -5,9 +5,12 @@
 
 mod agents;
 mod fixture;
+mod laws;
 mod manifests;
 pub mod script;
 mod select;
+pub mod simulation;
+mod steps;
 
 pub use fixture::Fixture;
 pub use manifests::objects_from_yaml;

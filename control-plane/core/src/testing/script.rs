@@ -108,7 +108,7 @@ fn carry_out(
             }
         }
         ["stop-ending"] => fixture.stop_ending(),
-        ["set", kind, name, field] => set(fixture, kind, name, field)?,
+        ["set", kind, name, change @ ..] => set(fixture, kind, name, &change.join(" "))?,
         ["expect", rest @ ..] => return expect::check(fixture, rest).map(|()| Vec::new()),
         ["show", what @ ..] => return show::lines(fixture, what),
         [verb, rest @ ..] => agent_verb(fixture, verb, rest)?,

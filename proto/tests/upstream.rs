@@ -1,5 +1,6 @@
 //! Compares our schema with upstream's, as the crates k8s-openapi (JSON) and k8s-pb (binary) have it, for whole objects in
 //! which every field is set.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 #[path = "upstream/full.rs"]
 mod full;
@@ -84,16 +85,14 @@ fn last_names(path: &str) -> String {
 /// Takes a value out of a document by a path like `spec.containers[0].name`.
 fn remove(document: &mut Value, path: &str) {
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let pointer: String = parent
-        .split(['.', '[', ']'])
-        .filter(|part| !part.is_empty())
-        .map(|part| format!("/{part}"))
-        .collect();
-    document
-        .pointer_mut(&pointer)
-        .and_then(Value::as_object_mut)
-        .and_then(|fields| fields.remove(name))
-        .unwrap();
+    let mut fields = document;
+    for part in parent.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
+        fields = fields
+            .pointer_mut(&format!("/{part}"))
+            .expect("the path comes from the same document");
+    }
+    let removed = fields.as_object_mut().and_then(|fields| fields.remove(name));
+    assert!(removed.is_some(), "{path} is not in the document");
 }
 
 /// The names and values in a message, and how often each is there. Upstream's binary types make every field optional, so what is zero, empty or absent is

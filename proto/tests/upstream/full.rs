@@ -101,9 +101,9 @@ impl<'de> Deserializer<'de> for Full<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(Fields {
+        visitor.visit_map(Entries {
             full: self,
-            fields: &["key"],
+            keys: &["key"],
             value_of: "",
         })
     }
@@ -114,9 +114,9 @@ impl<'de> Deserializer<'de> for Full<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_map(Fields {
+        visitor.visit_map(Entries {
             full: self,
-            fields,
+            keys: fields,
             value_of: "",
         })
     }
@@ -144,20 +144,20 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     }
 }
 
-struct Fields<'a> {
+struct Entries<'a> {
     full: Full<'a>,
-    fields: &'static [&'static str],
+    keys: &'static [&'static str],
     value_of: &'static str,
 }
 
-impl<'de> MapAccess<'de> for Fields<'_> {
+impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((first, rest)) = self.fields.split_first() else {
+        let Some((first, rest)) = self.keys.split_first() else {
             return Ok(None);
         };
-        (self.value_of, self.fields) = (first, rest);
+        (self.value_of, self.keys) = (first, rest);
         seed.deserialize(StrDeserializer::new(first)).map(Some)
     }
 

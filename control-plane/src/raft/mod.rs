@@ -19,9 +19,15 @@ mod machine;
 mod messages;
 mod network;
 mod node;
+#[cfg(test)]
+mod node_tests;
 mod service;
 mod settings;
 mod snapshots;
+#[cfg(test)]
+mod storage_suite_tests;
+#[cfg(test)]
+mod test_machine;
 mod types;
 
 use std::fmt::Debug;

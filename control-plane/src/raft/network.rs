@@ -192,6 +192,10 @@ impl Peer {
                     Ok(result) => return Some((Ok(result), Some((answers, received + 1)))),
                     Err(error) => break Unreachable::new(&error),
                 },
+                // A server that stops just ends the stream; unless that is told, the leader keeps its log for it.
+                Ok(Ok(None)) if sent.load(Ordering::Relaxed) > received => {
+                    break Unreachable::from_string(format!("{} ended the stream early", self.address));
+                }
                 Ok(Ok(None)) => return None,
                 Ok(Err(status)) => break Unreachable::new(&status),
                 Err(_) if sent.load(Ordering::Relaxed) > received => {

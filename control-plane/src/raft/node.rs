@@ -143,10 +143,11 @@ impl<M: StateMachine> RaftNode<M> {
     }
 
     /// Has `entry` agreed on and applied, and gives back what became of each of its commands. Call it many times at
-    /// once: what is under way together shares its trips to the disk. Entries are applied in the order in which these
-    /// calls were first polled.
-    pub async fn propose(&self, entry: &Entry) -> Result<Vec<M::Outcome>, ProposeError> {
-        let proposal = Proposal::encode(entry);
+    /// once: what is under way together shares its trips to the disk. Between calls that overlap in time no order is
+    /// promised.
+    pub async fn propose(&self, entry: Entry) -> Result<Vec<M::Outcome>, ProposeError> {
+        let proposal = Proposal::encode(&entry);
+        drop(entry);
         let permit = self.inner.proposals.acquire().await;
         let _permit = permit.map_err(|_| ProposeError::Stopped {
             reason: self.reason(),
@@ -281,6 +282,9 @@ async fn open<M: StateMachine>(
             preparing.disk.create_directory(made)?;
         }
         preparing.disk.sync_directory(&directory)?;
+        if let Some(parent) = directory.parent() {
+            preparing.disk.sync_directory(parent)?;
+        }
         let newest = found.newest()?;
         if newest.is_some() && !Log::exists(&preparing, &log_directory)? {
             return Err(inconsistent(&directory, "there are snapshots but no log"));

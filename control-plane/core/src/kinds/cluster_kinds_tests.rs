@@ -32,28 +32,12 @@ lastTimestamp: '2027-01-15T08:00:30Z'
 fn nodes() {
     check(
         NODE,
-        &[
-            (
-                "spec.taints[0].key = \"a b\"",
-                "spec.taints[0].key",
-                "is not a key",
-            ),
-            (
-                "spec.taints[0].effect = \"Never\"",
-                "spec.taints[0].effect",
-                "NoExecute",
-            ),
-            (
-                "spec.taints[1] = {\"key\":\"a\",\"effect\":\"NoSchedule\"}",
-                "spec.taints[1].key",
-                "already",
-            ),
-            (
-                "status.allocatable = {\"cpu\":\"-1\"}",
-                "status.allocatable[cpu]",
-                "negative",
-            ),
-        ],
+        r#"
+        spec.taints[0].key = "a b" => spec.taints[0].key: is not a key
+        spec.taints[0].effect = "Never" => spec.taints[0].effect: NoExecute
+        spec.taints[1] = {"key":"a","effect":"NoSchedule"} => spec.taints[1].key: already
+        status.allocatable = {"cpu":"-1"} => status.allocatable[cpu]: negative
+        "#,
     );
     let stored = created(object(NODE));
     assert_eq!(stored.to_json().pointer("/status/allocatable/cpu").unwrap(), "4");
@@ -135,15 +119,11 @@ fn namespaces() {
     assert_eq!(cells(&stored, NOW.plus_seconds(1)), ["Active", "1s"]);
     check_update(
         &stored,
-        &[
-            ("spec = -", "", ""),
-            ("metadata.labels = {}", "", ""),
-            (
-                "spec.finalizers = [\"a.b/c\"]",
-                "spec.finalizers",
-                "when the namespace is empty",
-            ),
-        ],
+        r#"
+        spec = - => fine
+        metadata.labels = {} => fine
+        spec.finalizers = ["a.b/c"] => spec.finalizers: when the namespace is empty
+        "#,
     );
 }
 
@@ -151,16 +131,12 @@ fn namespaces() {
 fn events() {
     check(
         EVENT,
-        &[
-            (
-                "involvedObject.namespace = \"other\"",
-                "involvedObject.namespace",
-                "must be the namespace",
-            ),
-            ("involvedObject.namespace = -", "", ""),
-            ("type = \"Bad\"", "type", "Warning"),
-            ("count = -1", "count", "0 or more"),
-        ],
+        r#"
+        involvedObject.namespace = "other" => involvedObject.namespace: must be the namespace
+        involvedObject.namespace = - => fine
+        type = "Bad" => type: Warning
+        count = -1 => count: 0 or more
+        "#,
     );
     let event = object(EVENT);
     let row = [

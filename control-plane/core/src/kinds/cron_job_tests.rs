@@ -1,3 +1,5 @@
+//! CronJobs: what is refused and by which path, defaults, warnings, rows.
+
 use crate::kinds;
 use crate::kinds::fixtures::{NOW, changed, check, created, object};
 
@@ -19,76 +21,28 @@ spec:
 fn what_is_refused() {
     check(
         GOOD,
-        &[
-            (
-                "metadata.name = \"a23456789-123456789-123456789-123456789-123456789-12\"",
-                "",
-                "",
-            ),
-            (
-                "metadata.name = \"a23456789-123456789-123456789-123456789-123456789-123\"",
-                "metadata.name",
-                "52 at most",
-            ),
-            ("spec.schedule = -", "spec.schedule", "say when"),
-            ("spec.schedule = \"* * * *\"", "spec.schedule", "five fields"),
-            ("spec.schedule = \"61 * * * *\"", "spec.schedule", "minute"),
-            (
-                "spec.schedule = \"TZ=UTC * * * * *\"",
-                "spec.schedule",
-                "timeZone",
-            ),
-            ("spec.schedule = \"0 0 30 2 *\"", "", ""),
-            ("spec.timeZone = \"Europe/Berlin\"", "", ""),
-            ("spec.timeZone = \"Local\"", "spec.timeZone", "Europe/Berlin"),
-            ("spec.timeZone = \"Mars/Base\"", "spec.timeZone", "IANA"),
-            (
-                "spec.concurrencyPolicy = \"Queue\"",
-                "spec.concurrencyPolicy",
-                "Forbid",
-            ),
-            (
-                "spec.startingDeadlineSeconds = -1",
-                "spec.startingDeadlineSeconds",
-                "0 or more",
-            ),
-            (
-                "spec.successfulJobsHistoryLimit = -1",
-                "spec.successfulJobsHistoryLimit",
-                "0 or more",
-            ),
-            (
-                "spec.failedJobsHistoryLimit = -1",
-                "spec.failedJobsHistoryLimit",
-                "0 or more",
-            ),
-            ("spec.jobTemplate = -", "spec.jobTemplate.spec", "describe"),
-            (
-                "spec.jobTemplate.metadata.labels = {\"a\":\"-\"}",
-                "spec.jobTemplate.metadata.labels[a]",
-                "label value",
-            ),
-            (
-                "spec.jobTemplate.spec.selector = {}",
-                "spec.jobTemplate.spec.selector",
-                "leave it out",
-            ),
-            (
-                "spec.jobTemplate.spec.manualSelector = true",
-                "spec.jobTemplate.spec.manualSelector",
-                "leave it out",
-            ),
-            (
-                "spec.jobTemplate.spec.backoffLimit = -1",
-                "spec.jobTemplate.spec.backoffLimit",
-                "0 or more",
-            ),
-            (
-                "spec.jobTemplate.spec.template.spec.restartPolicy = -",
-                "spec.jobTemplate.spec.template.spec.restartPolicy",
-                "Never or OnFailure",
-            ),
-        ],
+        r#"
+        metadata.name = "a23456789-123456789-123456789-123456789-123456789-12" => fine
+        metadata.name = "a23456789-123456789-123456789-123456789-123456789-123" => metadata.name: 52 at most
+        spec.schedule = - => spec.schedule: say when
+        spec.schedule = "* * * *" => spec.schedule: five fields
+        spec.schedule = "61 * * * *" => spec.schedule: minute
+        spec.schedule = "TZ=UTC * * * * *" => spec.schedule: timeZone
+        spec.schedule = "0 0 30 2 *" => fine
+        spec.timeZone = "Europe/Berlin" => fine
+        spec.timeZone = "Local" => spec.timeZone: Europe/Berlin
+        spec.timeZone = "Mars/Base" => spec.timeZone: IANA
+        spec.concurrencyPolicy = "Queue" => spec.concurrencyPolicy: Forbid
+        spec.startingDeadlineSeconds = -1 => spec.startingDeadlineSeconds: 0 or more
+        spec.successfulJobsHistoryLimit = -1 => spec.successfulJobsHistoryLimit: 0 or more
+        spec.failedJobsHistoryLimit = -1 => spec.failedJobsHistoryLimit: 0 or more
+        spec.jobTemplate = - => spec.jobTemplate.spec: describe
+        spec.jobTemplate.metadata.labels = {"a":"-"} => spec.jobTemplate.metadata.labels[a]: label value
+        spec.jobTemplate.spec.selector = {} => spec.jobTemplate.spec.selector: leave it out
+        spec.jobTemplate.spec.manualSelector = true => spec.jobTemplate.spec.manualSelector: leave it out
+        spec.jobTemplate.spec.backoffLimit = -1 => spec.jobTemplate.spec.backoffLimit: 0 or more
+        spec.jobTemplate.spec.template.spec.restartPolicy = - => spec.jobTemplate.spec.template.spec.restartPolicy: Never or OnFailure
+        "#,
     );
 }
 

@@ -38,7 +38,9 @@ fn descend(path: &mut String, old: &Value, new: &Value) -> bool {
         }
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
             for (index, (old, new)) in old.iter().zip(new).enumerate() {
-                *path += &format!("[{index}]");
+                path.push('[');
+                path.push_str(&index.to_string());
+                path.push(']');
                 if descend(path, old, new) {
                     return true;
                 }

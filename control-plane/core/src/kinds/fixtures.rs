@@ -56,76 +56,105 @@ fn change(json: &mut Value, path: &str, value: &str) {
     let mut place = json;
     let mut steps = steps.split('.').peekable();
     while let Some(step) = steps.next() {
-        let is_last = steps.peek().is_none();
-        match step.strip_prefix('[').and_then(|step| step.strip_suffix(']')) {
-            Some(index) => {
-                if place.is_null() {
-                    *place = Value::Array(Vec::new());
-                }
-                let items = place
-                    .as_array_mut()
-                    .unwrap_or_else(|| panic!("no list before {step} of {path}"));
-                let index: usize = index.parse().unwrap();
-                if is_last && value == "-" {
-                    items.remove(index);
-                    return;
-                }
-                items.resize(items.len().max(index + 1), Value::Null);
-                place = &mut items[index];
+        let removes = steps.peek().is_none() && value == "-";
+        if let Some(index) = step.strip_prefix('[').and_then(|step| step.strip_suffix(']')) {
+            if place.is_null() {
+                *place = Value::Array(Vec::new());
             }
-            None => {
-                if place.is_null() {
-                    *place = Value::Object(serde_json::Map::new());
-                }
-                let fields = place
-                    .as_object_mut()
-                    .unwrap_or_else(|| panic!("no object before {step} of {path}"));
-                if is_last && value == "-" {
-                    fields.remove(step);
-                    return;
-                }
-                place = fields.entry(step).or_insert(Value::Null);
+            let items = place
+                .as_array_mut()
+                .unwrap_or_else(|| panic!("no list before {step} of {path}"));
+            let index: usize = index.parse().unwrap();
+            if removes {
+                items.remove(index);
+                return;
             }
+            items.resize(items.len().max(index + 1), Value::Null);
+            place = &mut items[index];
+        } else {
+            if place.is_null() {
+                *place = Value::Object(serde_json::Map::new());
+            }
+            let fields = place
+                .as_object_mut()
+                .unwrap_or_else(|| panic!("no object before {step} of {path}"));
+            if removes {
+                fields.remove(step);
+                return;
+            }
+            place = fields.entry(step).or_insert(Value::Null);
         }
     }
     *place = serde_json::from_str(value).unwrap_or_else(|error| panic!("{value} is no JSON: {error}"));
 }
 
-/// One case of a table: after these changes to a good object, exactly one thing is wrong: at this field, with these words.
-/// An empty field means that nothing is wrong.
-pub(super) fn check(good: &str, cases: &[(&str, &str, &str)]) {
+/// A table: each line has changes to a good object and what is wrong after them, `field: words of the message` or `fine`.
+///
+/// ```text
+/// spec.containers = []; spec.nodeName = "n" => spec.containers: at least one
+/// ```
+pub(super) fn check(good: &str, table: &str) {
     let good = object(good);
-    for (changes, field, words) in cases {
-        let errors = errors(&created(changed(&good, changes)));
-        assert_one(&errors, changes, field, words);
+    for case in cases(table) {
+        case.assert(&errors(&created(changed(&good, &case.changes))));
     }
 }
 
 /// Like [`check`], for changes to an object that exists.
-pub(super) fn check_update(old: &Object, cases: &[(&str, &str, &str)]) {
-    for (changes, field, words) in cases {
-        let mut new = changed(old, changes);
+pub(super) fn check_update(old: &Object, table: &str) {
+    for case in cases(table) {
+        let mut new = changed(old, &case.changes);
         super::fill_defaults(&mut new);
-        assert_one(&super::validate_update(old, &new), changes, field, words);
+        case.assert(&super::validate_update(old, &new));
     }
 }
 
 /// Like [`check`], for changes to the status of an object that exists.
-pub(super) fn check_status_update(old: &Object, cases: &[(&str, &str, &str)]) {
-    for (changes, field, words) in cases {
-        assert_one(
-            &super::validate_status_update(old, &changed(old, changes)),
-            changes,
-            field,
-            words,
-        );
+pub(super) fn check_status_update(old: &Object, table: &str) {
+    for case in cases(table) {
+        case.assert(&super::validate_status_update(old, &changed(old, &case.changes)));
     }
 }
 
-fn assert_one(errors: &[FieldError], changes: &str, field: &str, words: &str) {
-    match errors {
-        [] if field.is_empty() => {}
-        [error] if error.field == field && error.message.contains(words) => {}
-        _ => panic!("{changes}: expected {field:?} with {words:?}, found {errors:#?}"),
+/// A line of a table.
+struct Case {
+    changes: String,
+    /// Field and words; `None` when nothing is wrong.
+    wrong: Option<(String, String)>,
+}
+
+fn cases(table: &str) -> Vec<Case> {
+    let lines = table.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(case).collect()
+}
+
+fn case(line: &str) -> Case {
+    let (changes, outcome) = line
+        .split_once(" => ")
+        .unwrap_or_else(|| panic!("no ' => ' in {line}"));
+    let wrong = match outcome {
+        "fine" => None,
+        _ => outcome
+            .split_once(": ")
+            .map(|(field, words)| (field.to_owned(), words.to_owned())),
+    };
+    assert!(
+        wrong.is_some() || outcome == "fine",
+        "neither 'fine' nor 'field: words' in {line}"
+    );
+    Case {
+        changes: changes.replace("; ", "\n"),
+        wrong,
+    }
+}
+
+impl Case {
+    /// Exactly one thing is wrong, and it is the expected one; or nothing.
+    fn assert(&self, errors: &[FieldError]) {
+        match (errors, &self.wrong) {
+            ([], None) => {}
+            ([error], Some((field, words))) if error.field == *field && error.message.contains(words) => {}
+            _ => panic!("{}: expected {:?}, found {errors:#?}", self.changes, self.wrong),
+        }
     }
 }

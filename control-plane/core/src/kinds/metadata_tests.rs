@@ -12,88 +12,39 @@ spec:
 
 #[test]
 fn names_labels_annotations() {
-    let huge = format!("metadata.annotations = {{\"a\":\"{}\"}}", "x".repeat(256 << 10));
     check(
         GOOD,
-        &[
-            ("metadata.name = \"P\"", "metadata.name", "lower-case"),
-            ("metadata.name = \"../etc\"", "metadata.name", "DNS name"),
-            ("metadata.name = -", "metadata.name", "generateName"),
-            ("metadata.generateName = \"a-\"", "", ""),
-            (
-                "metadata.generateName = \"A-\"",
-                "metadata.generateName",
-                "lower-case",
-            ),
-            ("metadata.namespace = \"a.b\"", "metadata.namespace", "DNS label"),
-            (
-                "metadata.namespace = -",
-                "metadata.namespace",
-                "a Pod lives in a namespace",
-            ),
-            (
-                "metadata.labels = {\"a/b/c\":\"x\"}",
-                "metadata.labels",
-                "is not a key",
-            ),
-            (
-                "metadata.labels = {\"a\":\"x y\"}",
-                "metadata.labels[a]",
-                "label value",
-            ),
-            (
-                "metadata.annotations = {\"Example.com/a\":\"any text, as long as you like\"}",
-                "",
-                "",
-            ),
-            (
-                "metadata.annotations = {\"\":\"x\"}",
-                "metadata.annotations",
-                "is not a key",
-            ),
-            (&huge, "metadata.annotations", "at most 262144"),
-        ],
+        &r#"
+        metadata.name = "P" => metadata.name: lower-case
+        metadata.name = "../etc" => metadata.name: DNS name
+        metadata.name = - => metadata.name: generateName
+        metadata.generateName = "a-" => fine
+        metadata.generateName = "A-" => metadata.generateName: lower-case
+        metadata.namespace = "a.b" => metadata.namespace: DNS label
+        metadata.namespace = - => metadata.namespace: a Pod lives in a namespace
+        metadata.labels = {"a/b/c":"x"} => metadata.labels: is not a key
+        metadata.labels = {"a":"x y"} => metadata.labels[a]: label value
+        metadata.annotations = {"Example.com/a":"any text, as long as you like"} => fine
+        metadata.annotations = {"":"x"} => metadata.annotations: is not a key
+        metadata.annotations = {"a":"HUGE"} => metadata.annotations: at most 262144
+        "#
+        .replace("HUGE", &"x".repeat(256 << 10)),
     );
 }
 
 #[test]
 fn finalizers_and_owners() {
-    let owner = |uid: &str| {
-        format!(
-            "{{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"name\":\"j\",\"uid\":\"{uid}\",\"controller\":true}}"
-        )
-    };
     check(
         GOOD,
-        &[
-            ("metadata.finalizers = [\"example.com/a\"]", "", ""),
-            (
-                "metadata.finalizers = [\"mine\"]",
-                "metadata.finalizers[0]",
-                "needs a domain",
-            ),
-            (
-                "metadata.finalizers = [\"orphan\",\"foregroundDeletion\"]",
-                "metadata.finalizers",
-                "not both",
-            ),
-            (&format!("metadata.ownerReferences = [{}]", owner("u")), "", ""),
-            (
-                &format!("metadata.ownerReferences = [{}]", owner("")),
-                "metadata.ownerReferences[0].uid",
-                "named by",
-            ),
-            (
-                &format!("metadata.ownerReferences = [{},{}]", owner("u"), owner("w")),
-                "metadata.ownerReferences",
-                "only one owner",
-            ),
-            (
-                "metadata.ownerReferences = [{\"apiVersion\":\"v1\",\"kind\":\"Event\",\"name\":\"e\",\"uid\":\"u\"}]",
-                "metadata.ownerReferences[0].kind",
-                "cannot own",
-            ),
-        ],
+        r#"
+        metadata.finalizers = ["example.com/a"] => fine
+        metadata.finalizers = ["mine"] => metadata.finalizers[0]: needs a domain
+        metadata.finalizers = ["orphan","foregroundDeletion"] => metadata.finalizers: not both
+        metadata.ownerReferences = [{"apiVersion":"batch/v1","kind":"Job","name":"j","uid":"u","controller":true}] => fine
+        metadata.ownerReferences = [{"apiVersion":"batch/v1","kind":"Job","name":"j","uid":"","controller":true}] => metadata.ownerReferences[0].uid: named by
+        metadata.ownerReferences = [{"apiVersion":"batch/v1","kind":"Job","name":"j","uid":"u","controller":true},{"apiVersion":"batch/v1","kind":"Job","name":"j","uid":"w","controller":true}] => metadata.ownerReferences: only one owner
+        metadata.ownerReferences = [{"apiVersion":"v1","kind":"Event","name":"e","uid":"u"}] => metadata.ownerReferences[0].kind: cannot own
+        "#,
     );
 }
 
@@ -101,14 +52,10 @@ fn finalizers_and_owners() {
 fn a_namespace_has_a_shorter_form_of_name_and_lives_in_none() {
     check(
         "{apiVersion: v1, kind: Namespace, metadata: {name: a}}",
-        &[
-            ("metadata.labels = {\"team\":\"x\"}", "", ""),
-            ("metadata.name = \"a.b\"", "metadata.name", "DNS label"),
-            (
-                "metadata.namespace = \"b\"",
-                "metadata.namespace",
-                "lives in no namespace",
-            ),
-        ],
+        r#"
+        metadata.labels = {"team":"x"} => fine
+        metadata.name = "a.b" => metadata.name: DNS label
+        metadata.namespace = "b" => metadata.namespace: lives in no namespace
+        "#,
     );
 }

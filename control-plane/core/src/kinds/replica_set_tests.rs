@@ -1,3 +1,5 @@
+//! ReplicaSets: what is refused and by which path, what may change, defaults, rows.
+
 use crate::kinds;
 use crate::kinds::fixtures::{NOW, changed, check, check_status_update, check_update, created, object};
 
@@ -17,44 +19,20 @@ spec:
 fn what_is_refused() {
     check(
         GOOD,
-        &[
-            ("spec.replicas = 0", "", ""),
-            ("spec.replicas = -1", "spec.replicas", "0 or more"),
-            ("spec.minReadySeconds = -1", "spec.minReadySeconds", "0 or more"),
-            ("spec.selector = -", "spec.selector", "name the labels"),
-            ("spec.selector = {}", "spec.selector", "every pod"),
-            (
-                "spec.selector.matchLabels = {\"app\":\"z\"}",
-                "spec.template.metadata.labels",
-                "must match",
-            ),
-            (
-                "spec.selector.matchExpressions = [{\"key\":\"tier\",\"operator\":\"In\",\"values\":[\"y\"]}]",
-                "",
-                "",
-            ),
-            (
-                "spec.selector.matchExpressions = [{\"key\":\"tier\",\"operator\":\"DoesNotExist\"}]",
-                "spec.template.metadata.labels",
-                "must match",
-            ),
-            ("spec.template = -", "spec.template", "describe the pods"),
-            (
-                "spec.template.spec.restartPolicy = \"Never\"",
-                "spec.template.spec.restartPolicy",
-                "Always",
-            ),
-            (
-                "spec.template.spec.activeDeadlineSeconds = 5",
-                "spec.template.spec.activeDeadlineSeconds",
-                "leave it out",
-            ),
-            (
-                "spec.template.spec.containers[0].image = -",
-                "spec.template.spec.containers[0].image",
-                "name an image",
-            ),
-        ],
+        r#"
+        spec.replicas = 0 => fine
+        spec.replicas = -1 => spec.replicas: 0 or more
+        spec.minReadySeconds = -1 => spec.minReadySeconds: 0 or more
+        spec.selector = - => spec.selector: name the labels
+        spec.selector = {} => spec.selector: every pod
+        spec.selector.matchLabels = {"app":"z"} => spec.template.metadata.labels: must match
+        spec.selector.matchExpressions = [{"key":"tier","operator":"In","values":["y"]}] => fine
+        spec.selector.matchExpressions = [{"key":"tier","operator":"DoesNotExist"}] => spec.template.metadata.labels: must match
+        spec.template = - => spec.template: describe the pods
+        spec.template.spec.restartPolicy = "Never" => spec.template.spec.restartPolicy: Always
+        spec.template.spec.activeDeadlineSeconds = 5 => spec.template.spec.activeDeadlineSeconds: leave it out
+        spec.template.spec.containers[0].image = - => spec.template.spec.containers[0].image: name an image
+        "#,
     );
 }
 
@@ -63,36 +41,20 @@ fn changes() {
     let replica_set = created(object(GOOD));
     check_update(
         &replica_set,
-        &[
-            ("spec.replicas = 7", "", ""),
-            ("spec.template.spec.containers[0].image = \"z\"", "", ""),
-            (
-                "spec.selector.matchLabels = {\"tier\":\"y\"}",
-                "spec.selector",
-                "anew",
-            ),
-        ],
+        r#"
+        spec.replicas = 7 => fine
+        spec.template.spec.containers[0].image = "z" => fine
+        spec.selector.matchLabels = {"tier":"y"} => spec.selector: anew
+        "#,
     );
     check_status_update(
         &replica_set,
-        &[
-            (
-                "status.replicas = 2\nstatus.readyReplicas = 2\nstatus.availableReplicas = 1",
-                "",
-                "",
-            ),
-            ("status.replicas = -1", "status.replicas", "0 or more"),
-            (
-                "status.fullyLabeledReplicas = 1",
-                "status.fullyLabeledReplicas",
-                "more than replicas",
-            ),
-            (
-                "status.replicas = 2\nstatus.availableReplicas = 1",
-                "status.availableReplicas",
-                "readyReplicas",
-            ),
-        ],
+        r#"
+        status.replicas = 2; status.readyReplicas = 2; status.availableReplicas = 1 => fine
+        status.replicas = -1 => status.replicas: 0 or more
+        status.fullyLabeledReplicas = 1 => status.fullyLabeledReplicas: more than replicas
+        status.replicas = 2; status.availableReplicas = 1 => status.availableReplicas: readyReplicas
+        "#,
     );
 }
 

@@ -1,3 +1,5 @@
+//! Fields without effect: that each is named by its path, and that defaults are not.
+
 use crate::kinds;
 use crate::kinds::fixtures::{changed, created, object};
 
@@ -19,7 +21,10 @@ fn each_field_without_effect_is_named_and_defaults_are_not() {
             "spec.securityContext.runAsUser = 1",
             "spec.securityContext is ignored",
         ),
-        ("spec.schedulerName = \"mine\"", "spec.schedulerName is ignored"),
+        (
+            "spec.schedulerName = \"mine\"",
+            "spec.schedulerName names no scheduler",
+        ),
         (
             "spec.affinity.podAntiAffinity = {}",
             "spec.affinity.podAntiAffinity is ignored",

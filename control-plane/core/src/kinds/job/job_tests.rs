@@ -39,67 +39,26 @@ spec:
 fn numbers_and_modes() {
     check(
         GOOD,
-        &[
-            ("spec.parallelism = 0", "", ""),
-            ("spec.parallelism = -1", "spec.parallelism", "0 or more"),
-            ("spec.completions = -1", "spec.completions", "0 or more"),
-            ("spec.completions = 2147483647", "", ""),
-            ("spec.backoffLimit = -1", "spec.backoffLimit", "0 or more"),
-            (
-                "spec.activeDeadlineSeconds = -5",
-                "spec.activeDeadlineSeconds",
-                "0 or more",
-            ),
-            (
-                "spec.ttlSecondsAfterFinished = -1",
-                "spec.ttlSecondsAfterFinished",
-                "0 or more",
-            ),
-            (
-                "spec.completionMode = \"Random\"",
-                "spec.completionMode",
-                "Indexed",
-            ),
-            (
-                "spec.backoffLimitPerIndex = 1",
-                "spec.backoffLimitPerIndex",
-                "Indexed",
-            ),
-            (
-                "spec.podReplacementPolicy = \"Now\"",
-                "spec.podReplacementPolicy",
-                "TerminatingOrFailed",
-            ),
-            ("spec.managedBy = \"example.com/x\"", "", ""),
-            ("spec.managedBy = \"x\"", "spec.managedBy", "domain"),
-            (
-                "spec.successPolicy.rules = [{\"succeededCount\":1}]",
-                "spec.successPolicy",
-                "Indexed",
-            ),
-            ("spec.template = -", "spec.template", "describe the pods"),
-            (
-                "spec.template.spec.restartPolicy = -",
-                "spec.template.spec.restartPolicy",
-                "Never or OnFailure",
-            ),
-            (
-                "spec.template.spec.restartPolicy = \"Always\"",
-                "spec.template.spec.restartPolicy",
-                "Never or OnFailure",
-            ),
-            (
-                "spec.template.spec.containers[0].name = \"A\"",
-                "spec.template.spec.containers[0].name",
-                "lower-case",
-            ),
-            (
-                "metadata.labels = {\"a\":\"b\"}
-              spec.template.metadata.labels = {\"a\":\"-\"}",
-                "spec.template.metadata.labels[a]",
-                "label value",
-            ),
-        ],
+        r#"
+        spec.parallelism = 0 => fine
+        spec.parallelism = -1 => spec.parallelism: 0 or more
+        spec.completions = -1 => spec.completions: 0 or more
+        spec.completions = 2147483647 => fine
+        spec.backoffLimit = -1 => spec.backoffLimit: 0 or more
+        spec.activeDeadlineSeconds = -5 => spec.activeDeadlineSeconds: 0 or more
+        spec.ttlSecondsAfterFinished = -1 => spec.ttlSecondsAfterFinished: 0 or more
+        spec.completionMode = "Random" => spec.completionMode: Indexed
+        spec.backoffLimitPerIndex = 1 => spec.backoffLimitPerIndex: Indexed
+        spec.podReplacementPolicy = "Now" => spec.podReplacementPolicy: TerminatingOrFailed
+        spec.managedBy = "example.com/x" => fine
+        spec.managedBy = "x" => spec.managedBy: domain
+        spec.successPolicy.rules = [{"succeededCount":1}] => spec.successPolicy: Indexed
+        spec.template = - => spec.template: describe the pods
+        spec.template.spec.restartPolicy = - => spec.template.spec.restartPolicy: Never or OnFailure
+        spec.template.spec.restartPolicy = "Always" => spec.template.spec.restartPolicy: Never or OnFailure
+        spec.template.spec.containers[0].name = "A" => spec.template.spec.containers[0].name: lower-case
+        metadata.labels = {"a":"b"}; spec.template.metadata.labels = {"a":"-"} => spec.template.metadata.labels[a]: label value
+        "#,
     );
 }
 
@@ -107,164 +66,50 @@ fn numbers_and_modes() {
 fn indexed_jobs() {
     check(
         INDEXED,
-        &[
-            ("spec.completions = -", "spec.completions", "how many indexes"),
-            ("spec.parallelism = 100001", "spec.parallelism", "100000"),
-            (
-                "spec.backoffLimitPerIndex = 1
-              spec.maxFailedIndexes = 5",
-                "",
-                "",
-            ),
-            (
-                "spec.backoffLimitPerIndex = 1
-              spec.template.spec.restartPolicy = \"OnFailure\"",
-                "spec.template.spec.restartPolicy",
-                "must be Never",
-            ),
-            (
-                "spec.maxFailedIndexes = 5",
-                "spec.backoffLimitPerIndex",
-                "maxFailedIndexes needs it",
-            ),
-            (
-                "spec.backoffLimitPerIndex = 1
-              spec.maxFailedIndexes = 6",
-                "spec.maxFailedIndexes",
-                "more than there are",
-            ),
-            (
-                "spec.backoffLimitPerIndex = 1
-              spec.completions = 100001",
-                "spec.maxFailedIndexes",
-                "needed",
-            ),
-            (
-                "spec.backoffLimitPerIndex = 1
-              spec.completions = 100001
-              spec.maxFailedIndexes = 10001",
-                "spec.maxFailedIndexes",
-                "10000 at most",
-            ),
-            (
-                "spec.completions = 1000000000
-              metadata.name = \"a23456789-123456789-123456789-123456789-123456789-123\"",
-                "",
-                "",
-            ),
-            (
-                "spec.completions = 1000000001
-              metadata.name = \"a23456789-123456789-123456789-123456789-123456789-123\"",
-                "spec.completions",
-                "shorten metadata.name",
-            ),
-            (
-                "spec.successPolicy.rules = [{\"succeededIndexes\":\"0-2\",\"succeededCount\":2}]",
-                "",
-                "",
-            ),
-            (
-                "spec.successPolicy.rules = []",
-                "spec.successPolicy.rules",
-                "at least one",
-            ),
-            (
-                "spec.successPolicy.rules = [{}]",
-                "spec.successPolicy.rules[0]",
-                "at least one of",
-            ),
-            (
-                "spec.successPolicy.rules = [{\"succeededIndexes\":\"3-5\"}]",
-                "spec.successPolicy.rules[0].succeededIndexes",
-                "no index 5",
-            ),
-            (
-                "spec.successPolicy.rules = [{\"succeededIndexes\":\"2-1\"}]",
-                "spec.successPolicy.rules[0].succeededIndexes",
-                "1,3-5,7",
-            ),
-            (
-                "spec.successPolicy.rules = [{\"succeededIndexes\":\"1\",\"succeededCount\":2}]",
-                "spec.successPolicy.rules[0].succeededCount",
-                "more than the 1",
-            ),
-        ],
+        r#"
+        spec.completions = - => spec.completions: how many indexes
+        spec.parallelism = 100001 => spec.parallelism: 100000
+        spec.backoffLimitPerIndex = 1; spec.maxFailedIndexes = 5 => fine
+        spec.backoffLimitPerIndex = 1; spec.template.spec.restartPolicy = "OnFailure" => spec.template.spec.restartPolicy: must be Never
+        spec.maxFailedIndexes = 5 => spec.backoffLimitPerIndex: maxFailedIndexes needs it
+        spec.backoffLimitPerIndex = 1; spec.maxFailedIndexes = 6 => spec.maxFailedIndexes: more than there are
+        spec.backoffLimitPerIndex = 1; spec.completions = 100001 => spec.maxFailedIndexes: needed
+        spec.backoffLimitPerIndex = 1; spec.completions = 100001; spec.maxFailedIndexes = 10001 => spec.maxFailedIndexes: 10000 at most
+        spec.completions = 1000000000; metadata.name = "a23456789-123456789-123456789-123456789-123456789-123" => fine
+        spec.completions = 1000000001; metadata.name = "a23456789-123456789-123456789-123456789-123456789-123" => spec.completions: shorten metadata.name
+        spec.successPolicy.rules = [{"succeededIndexes":"0-2","succeededCount":2}] => fine
+        spec.successPolicy.rules = [] => spec.successPolicy.rules: at least one
+        spec.successPolicy.rules = [{}] => spec.successPolicy.rules[0]: at least one of
+        spec.successPolicy.rules = [{"succeededIndexes":"3-5"}] => spec.successPolicy.rules[0].succeededIndexes: no index 5
+        spec.successPolicy.rules = [{"succeededIndexes":"2-1"}] => spec.successPolicy.rules[0].succeededIndexes: 1,3-5,7
+        spec.successPolicy.rules = [{"succeededIndexes":"1","succeededCount":2}] => spec.successPolicy.rules[0].succeededCount: more than the 1
+        "#,
     );
 }
 
 #[test]
 fn failure_policies() {
-    let rule = |rule: &str| format!("spec.podFailurePolicy.rules = [{rule}]");
-    let codes = |codes: &str| rule(&format!("{{\"action\":\"Ignore\",\"onExitCodes\":{{{codes}}}}}"));
-    let values = "spec.podFailurePolicy.rules[0].onExitCodes.values";
+    let many = vec![r#"{"action":"Count","onPodConditions":[{"type":"A"}]}"#; 21].join(",");
     check(
         GOOD,
-        &[
-            (&codes("\"operator\":\"In\",\"values\":[1,2]"), "", ""),
-            (
-                &rule("{\"action\":\"Ignore\",\"onPodConditions\":[{\"type\":\"DisruptionTarget\"}]}"),
-                "",
-                "",
-            ),
-            (
-                &codes("\"operator\":\"In\",\"values\":[0,1]"),
-                &format!("{values}[0]"),
-                "success",
-            ),
-            (&codes("\"operator\":\"NotIn\",\"values\":[0]"), "", ""),
-            (
-                &codes("\"operator\":\"In\",\"values\":[2,1]"),
-                values,
-                "ascending",
-            ),
-            (&codes("\"operator\":\"In\",\"values\":[1,1]"), values, "once"),
-            (
-                &codes("\"operator\":\"In\",\"values\":[]"),
-                values,
-                "at least one",
-            ),
-            (
-                &codes("\"operator\":\"In\",\"values\":[1],\"containerName\":\"z\""),
-                "spec.podFailurePolicy.rules[0].onExitCodes.containerName",
-                "no container \"z\"",
-            ),
-            (
-                &rule("{\"action\":\"Ignore\"}"),
-                "spec.podFailurePolicy.rules[0]",
-                "say when",
-            ),
-            (
-                &rule("{\"action\":\"Stop\",\"onPodConditions\":[{\"type\":\"A\"}]}"),
-                "spec.podFailurePolicy.rules[0].action",
-                "FailJob",
-            ),
-            (
-                &rule("{\"action\":\"FailIndex\",\"onPodConditions\":[{\"type\":\"A\"}]}"),
-                "spec.podFailurePolicy.rules[0].action",
-                "backoffLimitPerIndex",
-            ),
-            (
-                &format!(
-                    "{}\nspec.podReplacementPolicy = \"TerminatingOrFailed\"",
-                    codes("\"operator\":\"In\",\"values\":[1]")
-                ),
-                "spec.podReplacementPolicy",
-                "must be Failed",
-            ),
-            (
-                &format!(
-                    "{}\nspec.template.spec.restartPolicy = \"OnFailure\"",
-                    codes("\"operator\":\"In\",\"values\":[1]")
-                ),
-                "spec.podFailurePolicy",
-                "Never",
-            ),
-            (
-                &rule(&vec!["{\"action\":\"Count\",\"onPodConditions\":[{\"type\":\"A\"}]}"; 21].join(",")),
-                "spec.podFailurePolicy.rules",
-                "20 at most",
-            ),
-        ],
+        &r#"
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[1,2]}}] => fine
+        RULES = [{"action":"Ignore","onPodConditions":[{"type":"DisruptionTarget"}]}] => fine
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[0,1]}}] => RULES[0].onExitCodes.values[0]: success
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"NotIn","values":[0]}}] => fine
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[2,1]}}] => RULES[0].onExitCodes.values: ascending
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[1,1]}}] => RULES[0].onExitCodes.values: once
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[]}}] => RULES[0].onExitCodes.values: at least one
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[1],"containerName":"z"}}] => RULES[0].onExitCodes.containerName: no container "z"
+        RULES = [{"action":"Ignore"}] => RULES[0]: say when
+        RULES = [{"action":"Stop","onPodConditions":[{"type":"A"}]}] => RULES[0].action: FailJob
+        RULES = [{"action":"FailIndex","onPodConditions":[{"type":"A"}]}] => RULES[0].action: backoffLimitPerIndex
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[1]}}]; spec.podReplacementPolicy = "TerminatingOrFailed" => spec.podReplacementPolicy: must be Failed
+        RULES = [{"action":"Ignore","onExitCodes":{"operator":"In","values":[1]}}]; spec.template.spec.restartPolicy = "OnFailure" => spec.podFailurePolicy: Never
+        RULES = [MANY] => RULES: 20 at most
+        "#
+            .replace("RULES", "spec.podFailurePolicy.rules")
+            .replace("MANY", &many),
     );
 }
 
@@ -272,44 +117,16 @@ fn failure_policies() {
 fn selectors() {
     check(
         GOOD,
-        &[
-            (
-                "spec.selector.matchLabels = {\"a\":\"b\"}",
-                "spec.selector",
-                "manualSelector",
-            ),
-            (
-                "spec.template.metadata.labels = {\"job-name\":\"other\"}",
-                "spec.template.metadata.labels[job-name]",
-                "must be \"j\"",
-            ),
-            (
-                "spec.template.metadata.labels = {\"controller-uid\":\"other\"}",
-                "spec.template.metadata.labels[controller-uid]",
-                "set by the server",
-            ),
-            ("spec.template.metadata.labels = {\"job-name\":\"j\"}", "", ""),
-            ("spec.manualSelector = true", "spec.selector", "which pods"),
-            (
-                "spec.manualSelector = true
-              spec.selector.matchLabels = {\"a\":\"b\"}",
-                "spec.template.metadata.labels",
-                "must match",
-            ),
-            (
-                "spec.manualSelector = true
-              spec.selector = {}",
-                "spec.selector",
-                "every pod",
-            ),
-            (
-                "spec.manualSelector = true
-              spec.selector.matchLabels = {\"a\":\"b\"}
-              spec.template.metadata.labels = {\"a\":\"b\"}",
-                "",
-                "",
-            ),
-        ],
+        r#"
+        spec.selector.matchLabels = {"a":"b"} => spec.selector: manualSelector
+        spec.template.metadata.labels = {"job-name":"other"} => spec.template.metadata.labels[job-name]: must be "j"
+        spec.template.metadata.labels = {"controller-uid":"other"} => spec.template.metadata.labels[controller-uid]: set by the server
+        spec.template.metadata.labels = {"job-name":"j"} => fine
+        spec.manualSelector = true => spec.selector: which pods
+        spec.manualSelector = true; spec.selector.matchLabels = {"a":"b"} => spec.template.metadata.labels: must match
+        spec.manualSelector = true; spec.selector = {} => spec.selector: every pod
+        spec.manualSelector = true; spec.selector.matchLabels = {"a":"b"}; spec.template.metadata.labels = {"a":"b"} => fine
+        "#,
     );
 }
 
@@ -407,144 +224,79 @@ fn what_may_change() {
     let job = created(object(INDEXED));
     check_update(
         &job,
-        &[
-            ("spec.parallelism = 4", "", ""),
-            ("spec.backoffLimit = 1", "", ""),
-            ("spec.ttlSecondsAfterFinished = 1", "", ""),
-            ("spec.suspend = true", "", ""),
-            (
-                "spec.completions = 4",
-                "spec.completions",
-                "together with parallelism",
-            ),
-            ("spec.completions = 4\nspec.parallelism = 4", "", ""),
-            (
-                "spec.completionMode = \"NonIndexed\"",
-                "spec.completionMode",
-                "anew",
-            ),
-            ("spec.selector.matchLabels = {}", "spec.selector", "anew"),
-            (
-                "spec.backoffLimitPerIndex = 1",
-                "spec.backoffLimitPerIndex",
-                "anew",
-            ),
-            ("spec.managedBy = \"a.b/c\"", "spec.managedBy", "anew"),
-            (
-                "spec.template.spec.containers[0].command = [\"true\"]",
-                "spec.template.spec.containers[0].command[0]",
-                "anew",
-            ),
-            (
-                "spec.template.spec.nodeSelector = {\"a\":\"b\"}",
-                "spec.template.spec.nodeSelector",
-                "suspended",
-            ),
-        ],
+        r#"
+        spec.parallelism = 4 => fine
+        spec.backoffLimit = 1 => fine
+        spec.ttlSecondsAfterFinished = 1 => fine
+        spec.suspend = true => fine
+        spec.completions = 4 => spec.completions: together with parallelism
+        spec.completions = 4; spec.parallelism = 4 => fine
+        spec.completionMode = "NonIndexed" => spec.completionMode: anew
+        spec.selector.matchLabels = {} => spec.selector: anew
+        spec.backoffLimitPerIndex = 1 => spec.backoffLimitPerIndex: anew
+        spec.managedBy = "a.b/c" => spec.managedBy: anew
+        spec.template.spec.containers[0].command = ["true"] => spec.template.spec.containers[0].command[0]: anew
+        spec.template.spec.nodeSelector = {"a":"b"} => spec.template.spec.nodeSelector: suspended
+        "#,
     );
     check_update(
         &created(object(GOOD)),
-        &[(
-            "spec.completions = 2\nspec.parallelism = 2",
-            "spec.completions",
-            "anew",
-        )],
+        r#"
+        spec.completions = 2; spec.parallelism = 2 => spec.completions: anew
+        "#,
     );
 }
 
 #[test]
 fn a_suspended_job_that_has_not_started_may_be_placed_anew() {
     let job = created(changed(&object(GOOD), "spec.suspend = true"));
-    let placement = "spec.template.spec.nodeSelector = {\"a\":\"b\"}
-        spec.template.metadata.labels = {\"c\":\"d\"}
-        spec.template.spec.tolerations = [{\"operator\":\"Exists\"}]
-        spec.template.spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution = []";
     check_update(
         &job,
-        &[
-            (placement, "", ""),
-            (
-                "spec.template.spec.containers[0].image = \"x\"",
-                "spec.template.spec.containers[0].image",
-                "anew",
-            ),
-            (
-                "spec.template.spec.affinity.podAffinity = {}",
-                "spec.template.spec.affinity",
-                "anew",
-            ),
-        ],
+        r#"
+        spec.template.spec.nodeSelector = {"a":"b"} => fine
+        spec.template.metadata.labels = {"c":"d"} => fine
+        spec.template.spec.tolerations = [{"operator":"Exists"}] => fine
+        spec.template.spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution = [] => fine
+        spec.template.spec.containers[0].image = "x" => spec.template.spec.containers[0].image: anew
+        spec.template.spec.affinity.podAffinity = {} => spec.template.spec.affinity: anew
+        "#,
     );
     let started = changed(&job, "status.startTime = \"2027-01-15T08:00:00Z\"");
     check_update(
         &started,
-        &[(
-            "spec.template.spec.nodeSelector = {\"a\":\"b\"}",
-            "spec.template.spec.nodeSelector",
-            "suspended",
-        )],
+        r#"
+        spec.template.spec.nodeSelector = {"a":"b"} => spec.template.spec.nodeSelector: suspended
+        "#,
     );
 }
 
 #[test]
 fn status_only_goes_forward() {
-    let condition = |kind: &str| format!("{{\"type\":\"{kind}\",\"status\":\"True\"}}");
     let job = created(object(GOOD));
-    let target = format!(
-        "status.conditions = [{},{}]",
-        condition("FailureTarget"),
-        condition("Failed")
-    );
     check_status_update(
         &changed(&job, "status.failed = 2"),
-        &[
-            ("status.failed = 3", "", ""),
-            ("status.failed = 1", "status.failed", "counted already"),
-            ("status.active = -1", "status.active", "0 or more"),
-            (
-                "status.completedIndexes = \"1-\"",
-                "status.completedIndexes",
-                "1,3-5,7",
-            ),
-            (
-                "status.completionTime = \"2027-01-15T08:00:00Z\"",
-                "status.completionTime",
-                "Complete",
-            ),
-            (&target, "", ""),
-            (
-                &format!("status.conditions = [{}]", condition("Failed")),
-                "status.conditions",
-                "FailureTarget",
-            ),
-            (
-                &format!("{target}\nstatus.conditions[2] = {}", condition("Complete")),
-                "status.conditions",
-                "cannot be",
-            ),
-        ],
+        r#"
+        status.failed = 3 => fine
+        status.failed = 1 => status.failed: counted already
+        status.active = -1 => status.active: 0 or more
+        status.completedIndexes = "1-" => status.completedIndexes: 1,3-5,7
+        status.completionTime = "2027-01-15T08:00:00Z" => status.completionTime: Complete
+        status.conditions = [{"type":"FailureTarget","status":"True"},{"type":"Failed","status":"True"}] => fine
+        status.conditions = [{"type":"Failed","status":"True"}] => status.conditions: FailureTarget
+        status.conditions = [{"type":"FailureTarget","status":"True"},{"type":"Failed","status":"True"}]; status.conditions[2] = {"type":"Complete","status":"True"} => status.conditions: cannot be
+        "#,
     );
     let complete = changed(
         &job,
-        &format!(
-            "status.conditions = [{}]\nstatus.completionTime = \"2027-01-15T08:00:00Z\"",
-            condition("Complete")
-        ),
+        r#"status.conditions = [{"type":"Complete","status":"True"}]
+           status.completionTime = "2027-01-15T08:00:00Z""#,
     );
     check_status_update(
         &complete,
-        &[
-            (
-                "status.completionTime = \"2027-01-15T08:00:01Z\"",
-                "status.completionTime",
-                "once it is set",
-            ),
-            (
-                "status.conditions = [{\"type\":\"Complete\",\"status\":\"False\"}]",
-                "status.conditions",
-                "stays so",
-            ),
-        ],
+        r#"
+        status.completionTime = "2027-01-15T08:00:01Z" => status.completionTime: once it is set
+        status.conditions = [{"type":"Complete","status":"False"}] => status.conditions: stays so
+        "#,
     );
 }
 

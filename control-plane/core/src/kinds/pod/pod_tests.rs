@@ -1,3 +1,5 @@
+//! Pods: defaults, classes, what may change, phases, conditions.
+
 use bosun_proto::core_v1::{Pod, PodCondition, PodStatus, PodTemplateSpec};
 use bosun_proto::meta_v1::{ObjectMeta, OwnerReference};
 use bosun_proto::scalars::Time;
@@ -156,14 +158,10 @@ fn a_gated_pod_says_so_from_the_start() {
     assert_eq!(kinds::cells(&pod, NOW)[1], "SchedulingGated");
     check_update(
         &pod,
-        &[
-            ("spec.schedulingGates = []", "", ""),
-            (
-                "spec.schedulingGates[1].name = \"h\"",
-                "spec.schedulingGates",
-                "taken away",
-            ),
-        ],
+        r#"
+        spec.schedulingGates = [] => fine
+        spec.schedulingGates[1].name = "h" => spec.schedulingGates: taken away
+        "#,
     );
 }
 
@@ -172,35 +170,19 @@ fn what_may_change() {
     let pod = created(changed(&object(GOOD), "spec.activeDeadlineSeconds = 10"));
     check_update(
         &pod,
-        &[
-            ("spec.containers[1].image = \"x\"", "", ""),
-            ("spec.activeDeadlineSeconds = 9", "", ""),
-            (
-                "spec.activeDeadlineSeconds = 11",
-                "spec.activeDeadlineSeconds",
-                "10 at most",
-            ),
-            (
-                "spec.activeDeadlineSeconds = -",
-                "spec.activeDeadlineSeconds",
-                "taken away",
-            ),
-            ("spec.tolerations[2].operator = \"Exists\"", "", ""),
-            ("spec.tolerations[0].tolerationSeconds = 1", "", ""),
-            (
-                "spec.tolerations[0].operator = \"Equal\"",
-                "spec.tolerations",
-                "only be added",
-            ),
-            (
-                "spec.containers[0].command[0] = \"ash\"",
-                "spec.containers[0].command[0]",
-                "anew",
-            ),
-            ("spec.containers[1] = -", "spec.containers", "anew"),
-            ("spec.nodeName = \"n\"", "spec.nodeName", "anew"),
-            ("spec.restartPolicy = \"Never\"", "spec.restartPolicy", "anew"),
-        ],
+        r#"
+        spec.containers[1].image = "x" => fine
+        spec.activeDeadlineSeconds = 9 => fine
+        spec.activeDeadlineSeconds = 11 => spec.activeDeadlineSeconds: 10 at most
+        spec.activeDeadlineSeconds = - => spec.activeDeadlineSeconds: taken away
+        spec.tolerations[2].operator = "Exists" => fine
+        spec.tolerations[0].tolerationSeconds = 1 => fine
+        spec.tolerations[0].operator = "Equal" => spec.tolerations: only be added
+        spec.containers[0].command[0] = "ash" => spec.containers[0].command[0]: anew
+        spec.containers[1] = - => spec.containers: anew
+        spec.nodeName = "n" => spec.nodeName: anew
+        spec.restartPolicy = "Never" => spec.restartPolicy: anew
+        "#,
     );
 }
 
@@ -209,24 +191,24 @@ fn phases_only_go_forward() {
     let pod = |phase: &str| changed(&created(object(GOOD)), &format!("status.phase = \"{phase}\""));
     check_status_update(
         &pod("Pending"),
-        &[
-            ("status.phase = \"Running\"", "", ""),
-            ("status.phase = \"Done\"", "status.phase", "Succeeded"),
-        ],
+        r#"
+        status.phase = "Running" => fine
+        status.phase = "Done" => status.phase: Succeeded
+        "#,
     );
     check_status_update(
         &pod("Running"),
-        &[
-            ("status.phase = \"Failed\"", "", ""),
-            ("status.phase = \"Pending\"", "status.phase", "again"),
-        ],
+        r#"
+        status.phase = "Failed" => fine
+        status.phase = "Pending" => status.phase: again
+        "#,
     );
     check_status_update(
         &pod("Failed"),
-        &[
-            ("status.reason = \"x\"", "", ""),
-            ("status.phase = \"Running\"", "status.phase", "stays so"),
-        ],
+        r#"
+        status.reason = "x" => fine
+        status.phase = "Running" => status.phase: stays so
+        "#,
     );
 }
 

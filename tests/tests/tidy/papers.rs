@@ -52,7 +52,11 @@ fn links_lead_somewhere() {
 fn papers_name_files_that_exist() {
     let mut found = Vec::new();
     for paper in files(&["md"]) {
-        let missing = paths(&paper.text).into_iter().filter(|path| !exists(path));
+        // Seen from the root or, in a crate's own paper, from its folder.
+        let folder = paper.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let missing = paths(&paper.text)
+            .into_iter()
+            .filter(|path| !exists(path) && !exists(&format!("{folder}/{path}")));
         found.extend(missing.map(|path| format!("{}: {path}", paper.path)));
     }
     expect_none("A file that was moved or does not exist", &found);

@@ -6,6 +6,9 @@ use crate::repository::{TextFile, files};
 /// Lines a file may have, its tests not counted.
 const LINES_MAX: usize = 500;
 
+/// The longest pause between two looks of a waiting test.
+const PAUSE_MAX_MS: u32 = 20;
+
 /// The folders that a release is built from.
 const PRODUCTION: [&str; 6] = [
     "proto/",
@@ -60,6 +63,19 @@ fn lines(file: &TextFile, of_tests: bool) -> Vec<(usize, &str)> {
 /// The part of a line that is not a comment. A `//` inside a text hides the rest of the line, which does no harm here.
 fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or_default()
+}
+
+/// True for code that lets time pass. The pause between two looks at something that must happen is none: it is short, and
+/// the number stands there.
+fn sleeps(code: &str) -> bool {
+    let Some((_, length)) = code.split_once("sleep(") else {
+        return code.contains("sleep_until(");
+    };
+    let short = length
+        .strip_prefix("Duration::from_millis(")
+        .and_then(|rest| rest.split(')').next());
+    let millis = short.and_then(|number| number.parse::<u32>().ok());
+    !code.contains('"') && millis.is_none_or(|millis| millis > PAUSE_MAX_MS)
 }
 
 /// `path:line: what` for every line of code that `is_wrong`.
@@ -147,12 +163,11 @@ fn no_test_is_ignored_and_none_sleeps() {
         }));
         // Under a paused clock, sleeping only moves the hand.
         if !file.text.contains("start_paused") && !file.text.contains("time::pause()") {
-            let sleeps = |code: &str| code.contains("sleep(") || code.contains("sleep_until(");
             found.extend(findings(
                 file,
                 true,
                 "sleeps; wait for what must happen instead",
-                |code| sleeps(code) && !code.contains('"'),
+                sleeps,
             ));
         }
     }
@@ -169,4 +184,13 @@ fn the_parts_of_a_file_are_told_apart() {
     };
     assert_eq!(lines(&file, true).len(), 4);
     assert_eq!(lines(&file, false).last(), Some(&(9, "fn c() {}")));
+}
+
+#[test]
+fn pauses_are_told_from_sleep() {
+    assert!(!sleeps("tokio::time::sleep(Duration::from_millis(5)).await;"));
+    assert!(!sleeps("let script = \"sleep(1)\";"));
+    assert!(sleeps("sleep(Duration::from_millis(1500)).await;"));
+    assert!(sleeps("sleep(PAUSE).await;"));
+    assert!(sleeps("tokio::time::sleep_until(deadline).await;"));
 }

@@ -233,8 +233,13 @@ impl<R: Runtime> Agent<R> {
         let record = self.pods.records.get(open.pod_uid.as_str());
         let request = log_request(&open, record, now);
         let runtime = Arc::clone(&self.runtime);
-        self.log_tasks
-            .spawn(serve(link, open.relay_id, request, runtime, Arc::clone(&self.readers)));
+        self.log_tasks.spawn(serve(
+            link,
+            open.relay_id,
+            request,
+            runtime,
+            Arc::clone(&self.readers),
+        ));
     }
 }
 
@@ -262,3 +267,7 @@ fn event_report(record: &PodRecord, note: life::Note, now: WallTime) -> EventRep
         time: Some(now.into()),
     }
 }
+
+#[cfg(test)]
+#[path = "agent_tests.rs"]
+mod tests;

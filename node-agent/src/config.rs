@@ -40,7 +40,11 @@ pub struct Config {
 
 impl Config {
     /// Settings with the usual defaults: loopback address, 110 pods, the machine's own capacity.
-    pub fn new(node_name: impl Into<String>, servers: Vec<String>, data_directory: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        node_name: impl Into<String>,
+        servers: Vec<String>,
+        data_directory: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             node_name: node_name.into(),
             servers,
@@ -98,15 +102,60 @@ mod tests {
         let good = || Config::new("node-1", vec!["127.0.0.1:7400".to_owned()], "/data");
         good().check().unwrap();
         let cases: Vec<(Config, &str)> = vec![
-            (Config { node_name: "Node".to_owned(), ..good() }, "node name"),
-            (Config { node_name: String::new(), ..good() }, "node name"),
-            (Config { node_name: "a-.b".to_owned(), ..good() }, "node name"),
-            (Config { servers: Vec::new(), ..good() }, "servers"),
-            (Config { servers: vec!["x:0".to_owned()], ..good() }, "HOST:PORT"),
-            (Config { servers: vec!["x".to_owned()], ..good() }, "HOST:PORT"),
-            (Config { pods_max: 0, ..good() }, "max pods"),
             (
-                Config { capacity: BTreeMap::from([("cpu".to_owned(), Amount::from_value(-1))]), ..good() },
+                Config {
+                    node_name: "Node".to_owned(),
+                    ..good()
+                },
+                "node name",
+            ),
+            (
+                Config {
+                    node_name: String::new(),
+                    ..good()
+                },
+                "node name",
+            ),
+            (
+                Config {
+                    node_name: "a-.b".to_owned(),
+                    ..good()
+                },
+                "node name",
+            ),
+            (
+                Config {
+                    servers: Vec::new(),
+                    ..good()
+                },
+                "servers",
+            ),
+            (
+                Config {
+                    servers: vec!["x:0".to_owned()],
+                    ..good()
+                },
+                "HOST:PORT",
+            ),
+            (
+                Config {
+                    servers: vec!["x".to_owned()],
+                    ..good()
+                },
+                "HOST:PORT",
+            ),
+            (
+                Config {
+                    pods_max: 0,
+                    ..good()
+                },
+                "max pods",
+            ),
+            (
+                Config {
+                    capacity: BTreeMap::from([("cpu".to_owned(), Amount::from_value(-1))]),
+                    ..good()
+                },
                 "cpu is negative",
             ),
         ];

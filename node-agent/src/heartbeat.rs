@@ -45,7 +45,12 @@ async fn beat_in_session(
             node_name: node_name.to_owned(),
             session_id: link.session_id.to_string(),
         };
-        match timeout(link.heartbeat_interval * ANSWER_INTERVALS_MAX, client.heartbeat(request)).await {
+        match timeout(
+            link.heartbeat_interval * ANSWER_INTERVALS_MAX,
+            client.heartbeat(request),
+        )
+        .await
+        {
             Ok(Ok(_)) => {
                 missed = 0;
                 lease.send_replace(Some(Lease {

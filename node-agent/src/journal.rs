@@ -308,9 +308,10 @@ impl JournalContent {
     }
 
     fn lines(&self) -> impl Iterator<Item = Line> + '_ {
-        let finished = self.finished.iter().map(|pod| Line::Finished {
-            pod: Arc::clone(pod),
-        });
+        let finished = self
+            .finished
+            .iter()
+            .map(|pod| Line::Finished { pod: Arc::clone(pod) });
         let runs = self.pods.iter().flat_map(|(pod, containers)| {
             containers.iter().flat_map(move |(container, runs)| {
                 runs.iter().map(move |(run, record)| {

@@ -99,12 +99,21 @@ async fn a_damaged_tail_is_cut_and_appending_goes_on_after_the_cut() {
 #[tokio::test]
 async fn another_format_is_refused_with_the_file_and_the_way_out() {
     let host = host();
-    for header in ["{\"bosun_agent_journal\":9,\"boot_id\":\"b\"}\n", "something else\n"] {
+    for header in [
+        "{\"bosun_agent_journal\":9,\"boot_id\":\"b\"}\n",
+        "something else\n",
+    ] {
         host.disk
             .write_atomically(Path::new(PATH), header.as_bytes())
             .unwrap();
-        let refusal = Journal::read(&host, Path::new(PATH), "b").err().unwrap().to_string();
-        assert!(refusal.contains(PATH) && refusal.contains("remove the file"), "{refusal}");
+        let refusal = Journal::read(&host, Path::new(PATH), "b")
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            refusal.contains(PATH) && refusal.contains("remove the file"),
+            "{refusal}"
+        );
     }
 }
 

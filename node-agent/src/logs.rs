@@ -75,7 +75,9 @@ pub(crate) async fn serve<R: Runtime>(
 ) {
     let permit = readers.try_acquire();
     let opened = match (&permit, request) {
-        (Err(_), _) => Err(format!("this node's agent serves {READERS_MAX} readers already; try again later")),
+        (Err(_), _) => Err(format!(
+            "this node's agent serves {READERS_MAX} readers already; try again later"
+        )),
         (Ok(_), Err(message)) => Err(message),
         (Ok(_), Ok(request)) => runtime.logs(request).await,
     };

@@ -22,7 +22,7 @@ pub(crate) struct Machine {
     pub(crate) cpus: i64,
     pub(crate) memory_bytes: i64,
     pub(crate) disk_bytes: i64,
-    pub(crate) machine_id: String,
+    pub(crate) id: String,
     pub(crate) boot_id: String,
     pub(crate) kernel: String,
     pub(crate) os_image: String,
@@ -39,7 +39,7 @@ impl Machine {
             disk_bytes: disk
                 .free_space(data_directory)
                 .map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-            machine_id: read("/etc/machine-id").trim().to_owned(),
+            id: read("/etc/machine-id").trim().to_owned(),
             boot_id: read("/proc/sys/kernel/random/boot_id").trim().to_owned(),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             os_image: os_image(&read("/etc/os-release")),
@@ -75,7 +75,10 @@ fn capacity(config: &Config, machine: &Machine) -> BTreeMap<String, Amount> {
     let mut capacity = BTreeMap::from([
         ("cpu".to_owned(), Amount::from_value(machine.cpus)),
         ("memory".to_owned(), Amount::from_bytes(machine.memory_bytes)),
-        ("ephemeral-storage".to_owned(), Amount::from_bytes(machine.disk_bytes)),
+        (
+            "ephemeral-storage".to_owned(),
+            Amount::from_bytes(machine.disk_bytes),
+        ),
         ("pods".to_owned(), Amount::from_value(i64::from(config.pods_max))),
     ]);
     capacity.extend(config.capacity.clone());
@@ -134,8 +137,8 @@ pub(crate) fn node_object(config: &Config, machine: &Machine, runtime_version: &
                 address("Hostname", config.node_name.clone()),
             ],
             node_info: Some(NodeSystemInfo {
-                machine_id: machine.machine_id.clone(),
-                system_uuid: machine.machine_id.clone(),
+                machine_id: machine.id.clone(),
+                system_uuid: machine.id.clone(),
                 boot_id: machine.boot_id.clone(),
                 kernel_version: machine.kernel.clone(),
                 os_image: machine.os_image.clone(),
@@ -158,16 +161,28 @@ mod tests {
     #[test]
     fn the_machine_is_described_and_settings_win() {
         let machine = Machine::inspect(&*bosun_host::Host::system().disk, Path::new("/"));
-        assert!(machine.cpus > 0 && machine.memory_bytes > 0 && !machine.kernel.is_empty(), "{machine:?}");
+        assert!(
+            machine.cpus > 0 && machine.memory_bytes > 0 && !machine.kernel.is_empty(),
+            "{machine:?}"
+        );
         let mut config = Config::new("node-1", vec!["x:1".to_owned()], "/data");
         config.capacity = BTreeMap::from([("cpu".to_owned(), Amount::from_milli(1500))]);
         config.labels = BTreeMap::from([("zone".to_owned(), "a".to_owned())]);
         config.pods_max = 400;
         let node = node_object(&config, &machine, "process://9");
         let labels = node.metadata.unwrap().labels;
-        assert_eq!((labels["zone"].as_str(), labels["kubernetes.io/hostname"].as_str()), ("a", "node-1"));
+        assert_eq!(
+            (labels["zone"].as_str(), labels["kubernetes.io/hostname"].as_str()),
+            ("a", "node-1")
+        );
         let status = node.status.unwrap();
-        assert_eq!((status.allocatable["cpu"].string.as_str(), status.capacity["pods"].string.as_str()), ("1500m", "400"));
+        assert_eq!(
+            (
+                status.allocatable["cpu"].string.as_str(),
+                status.capacity["pods"].string.as_str()
+            ),
+            ("1500m", "400")
+        );
         let info = status.node_info.unwrap();
         assert!(info.kubelet_version.starts_with("v1.") && info.container_runtime_version == "process://9");
         assert_eq!(facts(&config, &machine, "process://9").runtime_name, "process");
@@ -175,7 +190,10 @@ mod tests {
 
     #[test]
     fn files_of_the_machine_are_understood() {
-        assert_eq!(memory_bytes("MemTotal:       24684084 kB\nMemFree: 1 kB\n"), 24_684_084 * 1024);
+        assert_eq!(
+            memory_bytes("MemTotal:       24684084 kB\nMemFree: 1 kB\n"),
+            24_684_084 * 1024
+        );
         assert_eq!(memory_bytes("nothing"), 0);
         assert_eq!(os_image("NAME=x\nPRETTY_NAME=\"Debian 12\"\n"), "Debian 12");
         assert_eq!(os_image(""), "Linux");

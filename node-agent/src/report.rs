@@ -190,7 +190,11 @@ pub(crate) async fn report(
             },
             () = link.broken.cancelled() => "the session has ended".to_owned(),
         };
-        tracing::debug!(failure, pods = batch.pods.len(), "report failed; it is sent again");
+        tracing::debug!(
+            failure,
+            pods = batch.pods.len(),
+            "report failed; it is sent again"
+        );
         outbox.put_back(batch);
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
@@ -238,7 +242,10 @@ mod tests {
         outbox.due().await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
         assert_eq!(names(&outbox.take()), ["Succeeded", "Running"]);
-        assert!(timeout(Duration::from_secs(9), outbox.due()).await.is_err(), "nothing is left");
+        assert!(
+            timeout(Duration::from_secs(9), outbox.due()).await.is_err(),
+            "nothing is left"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,6 +289,9 @@ mod tests {
             events: Vec::new(),
         };
         let done = acknowledgement(&batch, vec!["b".to_owned()]);
-        assert_eq!((done.stopped, done.unknown), (vec!["a".into()], vec!["b".to_owned()]));
+        assert_eq!(
+            (done.stopped, done.unknown),
+            (vec!["a".into()], vec!["b".to_owned()])
+        );
     }
 }

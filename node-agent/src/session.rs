@@ -10,7 +10,9 @@ use bosun_host::Host;
 use bosun_proto::core_v1::Node;
 use bosun_proto::node::node_agents_client::NodeAgentsClient;
 use bosun_proto::node::session_event::Event;
-use bosun_proto::node::{Assignments, FullSet, JoinRequest, JoinResponse, OpenLogs, SessionEvent, SessionRequest};
+use bosun_proto::node::{
+    Assignments, FullSet, JoinRequest, JoinResponse, OpenLogs, SessionEvent, SessionRequest,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -101,7 +103,7 @@ impl SessionKeeper {
         let mut turn = 0;
         loop {
             let server = &self.servers[turn % self.servers.len()];
-            let attempt = self.attempt(server).await;
+            let attempt = Box::pin(self.attempt(server)).await;
             self.links.send_replace(None);
             match attempt {
                 Attempt::Lost(reason) => {
@@ -109,7 +111,9 @@ impl SessionKeeper {
                     pause = PAUSE_FIRST;
                     told = true;
                 }
-                Attempt::Failed(reason) if told => tracing::debug!(%server, reason, "cannot reach the control plane"),
+                Attempt::Failed(reason) if told => {
+                    tracing::debug!(%server, reason, "cannot reach the control plane");
+                }
                 Attempt::Failed(reason) => {
                     tracing::warn!(%server, reason, "cannot reach the control plane; trying on");
                     told = true;
@@ -145,7 +149,7 @@ impl SessionKeeper {
 
     async fn attempt(&self, server: &String) -> Attempt {
         let begun = Instant::now();
-        let (link, mut events) = match self.open(server).await {
+        let (link, mut events) = match Box::pin(self.open(server)).await {
             Ok(open) => open,
             Err(status) if matches!(status.code(), Code::InvalidArgument) => {
                 return Attempt::Refused(status.message().to_owned());
@@ -204,7 +208,7 @@ impl SessionKeeper {
             session_id,
             heartbeat_interval_ms,
             lease_ms,
-        } = in_time(client.join(request)).await?;
+        } = Box::pin(in_time(client.join(request))).await?;
         tracing::debug!(node_uid, session_id, "joined");
         let request = SessionRequest {
             node_name: self.node_name(),

@@ -65,16 +65,27 @@ fn a_full_set_in_parts_makes_the_rest_surplus() {
     let first = pods.full_set(full(&["a"], &[], false), at(1));
     assert_eq!((first.touched, first.retain), (uids(&["a"]), None));
     let last = pods.full_set(full(&["d"], &["c", "old"], true), at(1));
-    assert_eq!(last.touched, uids(&["a", "b", "c", "d"]), "everything is told again");
+    assert_eq!(
+        last.touched,
+        uids(&["a", "b", "c", "d"]),
+        "everything is told again"
+    );
     assert_eq!(last.retain, Some(uids(&["a", "b", "c", "d", "old"])));
     let cause = |uid: &str| pods.records[uid].ending.map(|ending| ending.cause);
     assert_eq!((cause("a"), cause("d")), (None, None));
-    assert_eq!((cause("b"), cause("c")), (Some(Cause::Removed), Some(Cause::Removed)));
+    assert_eq!(
+        (cause("b"), cause("c")),
+        (Some(Cause::Removed), Some(Cause::Removed))
+    );
     end(&mut pods, "b");
     end(&mut pods, "c");
     assert_eq!(pods.drop_if_removed(&"b".into()), (true, false));
-    assert_eq!(pods.drop_if_removed(&"c".into()), (true, true), "its output is kept");
-    assert_eq!(pods.drop_if_removed(&"a".into()).0, false);
+    assert_eq!(
+        pods.drop_if_removed(&"c".into()),
+        (true, true),
+        "its output is kept"
+    );
+    assert!(!pods.drop_if_removed(&"a".into()).0);
 }
 
 #[test]
@@ -83,7 +94,10 @@ fn an_interrupted_full_set_is_forgotten() {
     pods.full_set(full(&["a", "b"], &[], false), at(0));
     pods.session_opened();
     pods.full_set(full(&["a"], &[], true), at(0));
-    assert_eq!(pods.records["b"].ending.map(|ending| ending.cause), Some(Cause::Removed));
+    assert_eq!(
+        pods.records["b"].ending.map(|ending| ending.cause),
+        Some(Cause::Removed)
+    );
 }
 
 #[test]
@@ -108,11 +122,17 @@ fn removed_and_unknown_pods_are_ended_at_once() {
     pods.assignments(added(&["a", "b"], &[]), at(0));
     run(&mut pods, "a");
     run(&mut pods, "b");
-    assert_eq!(pods.assignments(added(&[], &["a", "x"]), at(1)).gone, [Arc::from("x")]);
+    assert_eq!(
+        pods.assignments(added(&[], &["a", "x"]), at(1)).gone,
+        [Arc::from("x")]
+    );
     let changes = pods.unknown(vec!["b".to_owned()], at(1));
     assert_eq!(changes.touched, uids(&["b"]));
     for uid in ["a", "b"] {
-        assert_eq!(pods.records[uid].ending.map(|ending| ending.cause), Some(Cause::Removed));
+        assert_eq!(
+            pods.records[uid].ending.map(|ending| ending.cause),
+            Some(Cause::Removed)
+        );
     }
 }
 
@@ -166,7 +186,7 @@ fn a_pod_that_others_declared_finished_is_ended_and_keeps_its_output() {
     // Over already: its report is under way and stays.
     end(&mut pods, "b");
     pods.assignments(declared("b"), at(1));
-    assert_eq!(pods.drop_if_removed(&"b".into()).0, false);
+    assert!(!pods.drop_if_removed(&"b".into()).0);
     // Never heard of: not to be started.
     assert_eq!(pods.assignments(declared("c"), at(1)), Changes::default());
     assert_eq!(pods.assignments(added(&["c"], &[]), at(1)), Changes::default());

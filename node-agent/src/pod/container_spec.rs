@@ -35,7 +35,9 @@ pub(super) fn container_spec(
     node: &NodeFacts,
 ) -> Result<ContainerSpec, Refusal> {
     let Some(spec) = record.spec_of(container) else {
-        return Err(Refusal::config("the container is not in the pod's spec any more".to_owned()));
+        return Err(Refusal::config(
+            "the container is not in the pod's spec any more".to_owned(),
+        ));
     };
     if spec.command.is_empty() {
         return Err(Refusal {
@@ -70,7 +72,11 @@ fn hostname(pod: &Pod) -> String {
     let stated = pod.spec.as_ref().map(|spec| spec.hostname.clone());
     match stated {
         Some(hostname) if !hostname.is_empty() => hostname,
-        _ => pod.metadata.as_ref().map(|meta| meta.name.clone()).unwrap_or_default(),
+        _ => pod
+            .metadata
+            .as_ref()
+            .map(|meta| meta.name.clone())
+            .unwrap_or_default(),
     }
 }
 

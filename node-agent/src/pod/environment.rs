@@ -74,12 +74,13 @@ fn from_source(
 ) -> Result<Option<String>, Refusal> {
     let place = |kind: &str| format!("env {name:?}: valueFrom.{kind}");
     if let Some(field) = &source.field_ref {
-        return pod_field(&field.field_path, pod, node)
-            .map(Some)
-            .ok_or_else(|| {
-                let place = place("fieldRef.fieldPath");
-                Refusal::config(format!("{place}: {:?} is no field that a container can read", field.field_path))
-            });
+        return pod_field(&field.field_path, pod, node).map(Some).ok_or_else(|| {
+            let place = place("fieldRef.fieldPath");
+            Refusal::config(format!(
+                "{place}: {:?} is no field that a container can read",
+                field.field_path
+            ))
+        });
     }
     if let Some(field) = &source.resource_field_ref {
         return resource_field(field, pod, container, node)
@@ -87,9 +88,18 @@ fn from_source(
             .map_err(|problem| Refusal::config(format!("{}: {problem}", place("resourceFieldRef"))));
     }
     let references = [
-        ("configMapKeyRef", source.config_map_key_ref.as_ref().map(|found| found.optional)),
-        ("secretKeyRef", source.secret_key_ref.as_ref().map(|found| found.optional)),
-        ("fileKeyRef", source.file_key_ref.as_ref().map(|found| found.optional)),
+        (
+            "configMapKeyRef",
+            source.config_map_key_ref.as_ref().map(|found| found.optional),
+        ),
+        (
+            "secretKeyRef",
+            source.secret_key_ref.as_ref().map(|found| found.optional),
+        ),
+        (
+            "fileKeyRef",
+            source.file_key_ref.as_ref().map(|found| found.optional),
+        ),
     ];
     for (kind, optional) in references {
         match optional {
@@ -124,7 +134,9 @@ fn pod_field(path: &str, pod: &Pod, node: &NodeFacts) -> Option<String> {
         "metadata.namespace" => Some(meta.namespace),
         "metadata.uid" => Some(meta.uid),
         "spec.nodeName" => Some(node.name.clone()),
-        "spec.serviceAccountName" => Some(spec.map_or_else(String::new, |spec| spec.service_account_name.clone())),
+        "spec.serviceAccountName" => {
+            Some(spec.map_or_else(String::new, |spec| spec.service_account_name.clone()))
+        }
         "status.hostIP" | "status.hostIPs" | "status.podIP" | "status.podIPs" => Some(node.address.clone()),
         _ => None,
     }
@@ -150,7 +162,12 @@ fn resource_field(
         .resource
         .split_once('.')
         .filter(|(kind, _)| matches!(*kind, "limits" | "requests"))
-        .ok_or_else(|| format!("resource: {:?} is neither limits.NAME nor requests.NAME", field.resource))?;
+        .ok_or_else(|| {
+            format!(
+                "resource: {:?} is neither limits.NAME nor requests.NAME",
+                field.resource
+            )
+        })?;
     let resources = container.resources.clone().unwrap_or_default();
     let limit = resources.limits.get(resource);
     let stated = match kind {
@@ -167,12 +184,17 @@ fn resource_field(
         None => Amount::from_value(0),
     };
     let divisor = match &field.divisor {
-        Some(divisor) if !divisor.string.is_empty() => {
-            divisor.amount().map_err(|error| format!("divisor: {error}"))?.nanos()
-        }
+        Some(divisor) if !divisor.string.is_empty() => divisor
+            .amount()
+            .map_err(|error| format!("divisor: {error}"))?
+            .nanos(),
         _ => 0,
     };
-    let divisor = if divisor <= 0 { Amount::from_value(1).nanos() } else { divisor };
+    let divisor = if divisor <= 0 {
+        Amount::from_value(1).nanos()
+    } else {
+        divisor
+    };
     let units = (amount.nanos() + divisor - 1).div_euclid(divisor);
     Ok(units.to_string())
 }

@@ -24,7 +24,10 @@ fn value(source: &str) -> Result<String, String> {
 
 #[test]
 fn references_are_replaced_and_dollars_escaped() {
-    let values = BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "$(A)".to_owned())]);
+    let values = BTreeMap::from([
+        ("A".to_owned(), "1".to_owned()),
+        ("B".to_owned(), "$(A)".to_owned()),
+    ]);
     let cases = [
         ("plain", "plain"),
         ("$(A)", "1"),
@@ -53,7 +56,10 @@ fn a_variable_sees_only_those_before_it() {
         r#""env": [{"name": "LATER", "value": "$(X)"}, {"name": "X", "value": "1"}, {"name": "Y", "value": "$(X)2"}]"#,
     );
     let expected = [("LATER", "$(X)"), ("X", "1"), ("Y", "12")];
-    assert_eq!(found.unwrap(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(
+        found.unwrap(),
+        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
 }
 
 #[test]
@@ -95,8 +101,14 @@ fn resource_fields_are_divided_and_rounded_up() {
         // No limit: what the node can give.
         (r#"{"resource": "limits.cpu"}"#, Ok("2")),
         (r#"{"resource": "requests.ephemeral-storage"}"#, Ok("0")),
-        (r#"{"resource": "limits.memory", "containerName": "main"}"#, Ok("104857600")),
-        (r#"{"resource": "limits.memory", "containerName": "no"}"#, Err("no container \"no\"")),
+        (
+            r#"{"resource": "limits.memory", "containerName": "main"}"#,
+            Ok("104857600"),
+        ),
+        (
+            r#"{"resource": "limits.memory", "containerName": "no"}"#,
+            Err("no container \"no\""),
+        ),
         (r#"{"resource": "memory"}"#, Err("neither limits.NAME")),
     ];
     for (field, expected) in cases {
@@ -111,10 +123,22 @@ fn resource_fields_are_divided_and_rounded_up() {
 #[test]
 fn references_to_secrets_and_config_maps_are_refused_unless_optional() {
     for (env, expected) in [
-        (r#""env": [{"name": "V", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]"#, "env \"V\": valueFrom.secretKeyRef is not supported"),
-        (r#""env": [{"name": "V", "valueFrom": {"configMapKeyRef": {"name": "s", "key": "k"}}}]"#, "valueFrom.configMapKeyRef"),
-        (r#""envFrom": [{"secretRef": {"name": "s"}}]"#, "envFrom[0].secretRef"),
-        (r#""envFrom": [{"configMapRef": {"name": "s"}}]"#, "envFrom[0].configMapRef"),
+        (
+            r#""env": [{"name": "V", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]"#,
+            "env \"V\": valueFrom.secretKeyRef is not supported",
+        ),
+        (
+            r#""env": [{"name": "V", "valueFrom": {"configMapKeyRef": {"name": "s", "key": "k"}}}]"#,
+            "valueFrom.configMapKeyRef",
+        ),
+        (
+            r#""envFrom": [{"secretRef": {"name": "s"}}]"#,
+            "envFrom[0].secretRef",
+        ),
+        (
+            r#""envFrom": [{"configMapRef": {"name": "s"}}]"#,
+            "envFrom[0].configMapRef",
+        ),
     ] {
         let refusal = check(env).unwrap_err();
         assert!(refusal.contains(expected), "{refusal}");

@@ -83,7 +83,10 @@ fn note_deletion(record: &mut PodRecord, now: WallTime) {
     if meta.deletion_timestamp.is_none() {
         return;
     }
-    let grace = meta.deletion_grace_period_seconds.unwrap_or_else(|| grace(record)).max(0);
+    let grace = meta
+        .deletion_grace_period_seconds
+        .unwrap_or_else(|| grace(record))
+        .max(0);
     if record.deletion_grace == Some(grace) {
         return;
     }
@@ -92,7 +95,11 @@ fn note_deletion(record: &mut PodRecord, now: WallTime) {
 }
 
 fn note_deadline(record: &mut PodRecord, now: WallTime, advance: &mut Advance) {
-    let deadline = record.pod.spec.as_ref().and_then(|spec| spec.active_deadline_seconds);
+    let deadline = record
+        .pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.active_deadline_seconds);
     let Some(seconds) = deadline else {
         return;
     };
@@ -155,13 +162,12 @@ fn go_on(record: &mut PodRecord, node: &NodeFacts, now: WallTime, advance: &mut 
             Outcome::Going if role == Role::Init => return,
             Outcome::Going if role == Role::Sidecar && !record.containers[index].has_run => return,
             Outcome::Going if role == Role::App => over = false,
-            Outcome::Going => {}
             Outcome::Over { failed: true } if role == Role::Init => {
                 let kill_at = now + TimeDelta::seconds(grace(record));
                 end(record, Cause::InitFailed, kill_at);
                 return;
             }
-            Outcome::Over { .. } => {}
+            Outcome::Going | Outcome::Over { .. } => {}
         }
     }
     if over {
@@ -322,9 +328,7 @@ fn stop(record: &mut PodRecord, now: WallTime, advance: &mut Advance) {
 
 /// The phase follows from the containers and never goes back.
 fn settle_phase(record: &mut PodRecord) {
-    let succeeded = |container: &super::ContainerRecord| {
-        matches!(&container.state, ContainerState::Ended(ended) if ended.exit_code == 0)
-    };
+    let succeeded = |container: &super::ContainerRecord| matches!(&container.state, ContainerState::Ended(ended) if ended.exit_code == 0);
     let apps = || {
         record
             .containers
@@ -334,7 +338,9 @@ fn settle_phase(record: &mut PodRecord) {
     let phase = match record.ending {
         Some(ending) if record.stopped => match ending.cause {
             Cause::Completed | Cause::Deleted | Cause::Removed if apps().all(succeeded) => Phase::Succeeded,
-            Cause::Completed | Cause::Deleted | Cause::Removed | Cause::InitFailed | Cause::Deadline => Phase::Failed,
+            Cause::Completed | Cause::Deleted | Cause::Removed | Cause::InitFailed | Cause::Deadline => {
+                Phase::Failed
+            }
         },
         _ if record.is_initialized() && apps().all(super::ContainerRecord::was_tried) => Phase::Running,
         _ => Phase::Pending,

@@ -173,7 +173,11 @@ impl ContainerRecord {
 
     /// Whether the runtime has answered to at least one start, well or not.
     pub fn was_tried(&self) -> bool {
-        self.run > 0 || matches!(self.state, ContainerState::Running { .. } | ContainerState::Ended(_))
+        self.run > 0
+            || matches!(
+                self.state,
+                ContainerState::Running { .. } | ContainerState::Ended(_)
+            )
     }
 }
 

@@ -93,7 +93,10 @@ fn seed_container(
 
 fn take_told(record: &mut ContainerRecord, status: &ContainerStatus, now: WallTime) {
     let run = u32::try_from(status.restart_count).unwrap_or(0);
-    let last = status.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let last = status
+        .last_state
+        .as_ref()
+        .and_then(|last| last.terminated.as_ref());
     let last = last.map(|terminated| ended(terminated, now));
     let state = status.state.clone().unwrap_or_default();
     record.run = run;
@@ -106,13 +109,15 @@ fn take_told(record: &mut ContainerRecord, status: &ContainerStatus, now: WallTi
             record.last = last;
         }
         ToldState {
-            running: Some(running), ..
+            running: Some(running),
+            ..
         } => {
             record.state = ContainerState::Ended(Ended {
                 exit_code: 137,
                 signal: 0,
                 reason: "ContainerStatusUnknown".to_owned(),
-                message: "the node agent lost its record of the container, which was running when last seen".to_owned(),
+                message: "the node agent lost its record of the container, which was running when last seen"
+                    .to_owned(),
                 started_at: running.started_at.map(WallTime::from),
                 finished_at: now,
             });

@@ -115,7 +115,9 @@ fn told_state(record: &PodRecord, container: &ContainerRecord, id: &dyn Fn(u32) 
             ..ToldState::default()
         },
         ContainerState::Refused { reason, message } if !record.stopped => waiting(reason, message.clone()),
-        ContainerState::Waiting | ContainerState::Refused { .. } | ContainerState::Starting if record.stopped => {
+        ContainerState::Waiting | ContainerState::Refused { .. } | ContainerState::Starting
+            if record.stopped =>
+        {
             ToldState {
                 terminated: Some(ContainerStateTerminated {
                     exit_code: 137,
@@ -182,7 +184,11 @@ fn conditions(record: &PodRecord, now: WallTime) -> Vec<PodCondition> {
         found.join(" ")
     };
     let initialized = if record.is_initialized() {
-        let reason = if record.phase == Phase::Succeeded { "PodCompleted" } else { "" };
+        let reason = if record.phase == Phase::Succeeded {
+            "PodCompleted"
+        } else {
+            ""
+        };
         (true, reason, String::new())
     } else {
         let waiting = names(&|container| match container.role {
@@ -197,7 +203,9 @@ fn conditions(record: &PodRecord, now: WallTime) -> Vec<PodCondition> {
     let ready = match record.phase {
         Phase::Succeeded => (false, "PodCompleted", String::new()),
         Phase::Failed => (false, "PodFailed", String::new()),
-        Phase::Pending | Phase::Running if unready.is_empty() && record.is_initialized() => (true, "", String::new()),
+        Phase::Pending | Phase::Running if unready.is_empty() && record.is_initialized() => {
+            (true, "", String::new())
+        }
         Phase::Pending | Phase::Running => (
             false,
             "ContainersNotReady",

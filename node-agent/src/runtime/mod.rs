@@ -165,7 +165,9 @@ pub type LogStream = mpsc::Receiver<Result<Bytes, String>>;
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// A file below the data directory.
-    #[error("{path}: {source}; check that the agent's data directory is on a working disk and can be written")]
+    #[error(
+        "{path}: {source}; check that the agent's data directory is on a working disk and can be written"
+    )]
     File {
         /// Which file.
         path: String,

@@ -13,6 +13,7 @@ use bosun_host::Host;
 use rustix::fs::FileType;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use super::cgroup::Group;
 use super::proc_stat::process_stat;
 use crate::journal::ProcessMark;
 use crate::runtime::ContainerSpec;
@@ -31,8 +32,8 @@ pub(super) struct Launched {
     pub(super) mark: ProcessMark,
 }
 
-/// Starts the process of `spec`. The error is a sentence for people.
-pub(super) fn launch(host: &Host, spec: &ContainerSpec) -> Result<Launched, String> {
+/// Starts the process of `spec`, inside `group` if there is one. The error is a sentence for people.
+pub(super) fn launch(host: &Host, spec: &ContainerSpec, group: Option<&Group>) -> Result<Launched, String> {
     let name = &spec.command[0];
     let path = spec
         .environment
@@ -48,10 +49,8 @@ pub(super) fn launch(host: &Host, spec: &ContainerSpec) -> Result<Launched, Stri
             format!("command {name:?} was not found on this node (PATH is {path}); the process runtime takes programs from the node, not from an image")
         })?
     };
-    let mut command = Command::new(program);
+    let mut command = command(spec, program, group).map_err(|error| explain(name, directory, &error))?;
     command
-        .arg0(name)
-        .args(&spec.command[1..])
         .env_clear()
         .env("PATH", DEFAULT_PATH)
         .env("HOME", home())
@@ -81,7 +80,8 @@ pub(super) fn launch(host: &Host, spec: &ContainerSpec) -> Result<Launched, Stri
         }
     };
     // The process is ours and not reaped yet, so the pid is still its own, and it is in /proc even if it is over.
-    let start_ticks = process_stat(&*host.disk, pid.as_raw_nonzero().get()).map_or(0, |stat| stat.start_ticks);
+    let start_ticks =
+        process_stat(&*host.disk, pid.as_raw_nonzero().get()).map_or(0, |stat| stat.start_ticks);
     Ok(Launched {
         pid,
         pidfd,
@@ -95,8 +95,30 @@ pub(super) fn launch(host: &Host, spec: &ContainerSpec) -> Result<Launched, Stri
     })
 }
 
+/// The command itself, without its surroundings.
+fn command(spec: &ContainerSpec, program: String, group: Option<&Group>) -> io::Result<Command> {
+    let arguments = &spec.command[1..];
+    let Some(group) = group else {
+        let mut command = Command::new(program);
+        command.arg0(&spec.command[0]).args(arguments);
+        return Ok(command);
+    };
+    // Said here, because the shell in between would only give an exit code.
+    if program.starts_with('/') && !is_program(&program) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let words = group.joining(program, arguments);
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    Ok(command)
+}
+
 fn home() -> &'static str {
-    if rustix::process::getuid().is_root() { "/root" } else { "/" }
+    if rustix::process::getuid().is_root() {
+        "/root"
+    } else {
+        "/"
+    }
 }
 
 /// The search of execvp: done here, because the fast way of starting takes only paths once PATH is set.
@@ -107,8 +129,9 @@ fn find_program(name: &str, path: &str) -> Option<String> {
 }
 
 fn is_program(path: &str) -> bool {
-    rustix::fs::stat(path)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_mode & 0o111 != 0)
+    rustix::fs::stat(path).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_mode & 0o111 != 0
+    })
 }
 
 fn is_directory(path: &str) -> bool {

@@ -3,6 +3,7 @@
 //!
 //! One run costs one task and no thread; starting blocks and is done by a few launcher threads.
 
+mod cgroup;
 mod launch;
 mod output;
 mod output_reader;
@@ -14,7 +15,7 @@ mod supervise;
 #[cfg(test)]
 mod output_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use bosun_host::Host;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use self::cgroup::{Cgroups, Group};
 use self::launch::Launched;
 use self::output::{Output, Progress};
 use self::output_reader::Reading;
@@ -67,6 +69,7 @@ struct TakenUp {
     journal: Journal,
     events: mpsc::Sender<RuntimeEvent>,
     launches: mpsc::Sender<Launch>,
+    cgroups: Cgroups,
 }
 
 struct Running {
@@ -76,7 +79,14 @@ struct Running {
 
 struct Launch {
     spec: ContainerSpec,
-    reply: oneshot::Sender<Result<(Launched, Output), String>>,
+    reply: oneshot::Sender<Result<Begun, String>>,
+}
+
+/// A container that runs.
+struct Begun {
+    launched: Launched,
+    output: Output,
+    group: Option<Group>,
 }
 
 impl ProcessRuntime {
@@ -113,7 +123,8 @@ impl Runtime for ProcessRuntime {
                     source,
                 })?;
         }
-        let boot_id = proc_stat::read_proc(&*host.disk, "/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let boot_id =
+            proc_stat::read_proc(&*host.disk, "/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let (journal, same_boot) = Journal::read(host, &shared.journal_path, boot_id.trim())?;
         let recovery = recover::recover(host, &journal, same_boot).await;
         journal.begin()?;
@@ -129,6 +140,7 @@ impl Runtime for ProcessRuntime {
             journal,
             events,
             launches,
+            cgroups: Cgroups::find(&*host.disk),
         };
         if shared.taken_up.set(taken_up).is_err() {
             return Err(RuntimeError::Unfit("the runtime is in use already".to_owned()));
@@ -284,17 +296,28 @@ async fn launch_all(shared: Arc<Shared>, queue: Arc<tokio::sync::Mutex<mpsc::Rec
             return;
         };
         shared.launching.fetch_add(1, Ordering::SeqCst);
-        let result = launch::launch(&shared.host, &spec).map(|launched| {
+        let disk = &*shared.host.disk;
+        let taken_up = shared.taken_up.get();
+        let group = taken_up.and_then(|taken_up| taken_up.cgroups.make(disk, &spec.id, spec.limits));
+        let launched = launch::launch(&shared.host, &spec, group.as_ref());
+        if let (Err(_), Some(group)) = (&launched, &group) {
+            group.discard();
+        }
+        let result = launched.map(|launched| {
             let output = Output::new(Arc::clone(&shared.host.disk), &shared.logs_root, &spec.id);
             let entry = Running {
                 pid: launched.pid,
                 progress: output.progress(),
             };
             shared.running().insert(spec.id.clone(), entry);
-            if let Some(taken_up) = shared.taken_up.get() {
+            if let Some(taken_up) = taken_up {
                 taken_up.journal.started(&spec.id, launched.mark);
             }
-            (launched, output)
+            Begun {
+                launched,
+                output,
+                group,
+            }
         });
         shared.launching.fetch_sub(1, Ordering::SeqCst);
         if result.is_err() {
@@ -321,13 +344,13 @@ async fn run(shared: Arc<Shared>, spec: ContainerSpec) {
         (Err(_), _) | (_, Err(_)) => Err("the launcher threads are gone".to_owned()),
     };
     let ended = match result {
-        Ok((launched, output)) => {
-            let at = launched.mark.started_at;
+        Ok(begun) => {
+            let at = begun.launched.mark.started_at;
             let event = RuntimeEvent::Started { id: id.clone(), at };
             if taken_up.events.send(event).await.is_err() {
                 tracing::debug!("the agent is gone");
             }
-            supervise::supervise(&shared, &id, launched, output).await
+            supervise::supervise(&shared, &id, begun).await
         }
         Err(message) => Ended {
             exit_code: 128,
@@ -339,7 +362,12 @@ async fn run(shared: Arc<Shared>, spec: ContainerSpec) {
         },
     };
     taken_up.journal.ended(&id, &ended);
-    if taken_up.events.send(RuntimeEvent::Ended { id, ended }).await.is_err() {
+    if taken_up
+        .events
+        .send(RuntimeEvent::Ended { id, ended })
+        .await
+        .is_err()
+    {
         tracing::debug!("the agent is gone");
     }
 }

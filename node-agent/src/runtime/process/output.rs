@@ -171,14 +171,14 @@ impl Output {
             length = 0;
             rotations += 1;
         }
-        let file = match &self.file {
-            Some(file) => file,
-            None => {
-                if let Some(directory) = self.path.parent() {
-                    self.disk.create_directory(directory)?;
-                }
-                self.file.insert(self.disk.open(&self.path, OpenMode::WriteOrCreate)?)
+        let file = if let Some(file) = &self.file {
+            file
+        } else {
+            if let Some(directory) = self.path.parent() {
+                self.disk.create_directory(directory)?;
             }
+            self.file
+                .insert(self.disk.open(&self.path, OpenMode::WriteOrCreate)?)
         };
         if length == 0 && records.is_empty() {
             return Ok(());

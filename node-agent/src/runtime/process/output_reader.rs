@@ -95,7 +95,10 @@ impl Reading {
             return Ok(());
         }
         loop {
-            let seen = self.progress.as_mut().map(|progress| *progress.borrow_and_update());
+            let seen = self
+                .progress
+                .as_mut()
+                .map(|progress| *progress.borrow_and_update());
             if current.file.is_none() {
                 current = Position::open(&*self.disk, &self.path, current.rotations)?;
             }

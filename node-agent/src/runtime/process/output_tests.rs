@@ -101,7 +101,10 @@ async fn long_lines_are_cut_and_read_back_whole() {
         out.append(Stream::Stdout, piece, at(0));
     }
     out.close(at(1));
-    assert_eq!(read(&host, 0, LogRequest::default()).await, format!("{line}\nend\n"));
+    assert_eq!(
+        read(&host, 0, LogRequest::default()).await,
+        format!("{line}\nend\n")
+    );
     let tail = LogRequest {
         tail_lines: Some(1),
         ..LogRequest::default()
@@ -119,13 +122,49 @@ async fn tail_since_limit_and_times_select() {
     out.close(at(9));
     let base = LogRequest::default;
     let cases = [
-        (LogRequest { tail_lines: Some(2), ..base() }, "line 3\nline 4\n"),
-        (LogRequest { tail_lines: Some(0), ..base() }, ""),
-        (LogRequest { tail_lines: Some(99), limit_bytes: Some(8), ..base() }, "line 0\nl"),
-        (LogRequest { since: Some(at(3)), ..base() }, "line 3\nline 4\n"),
-        (LogRequest { since: Some(at(3)), tail_lines: Some(1), ..base() }, "line 4\n"),
         (
-            LogRequest { timestamps: true, tail_lines: Some(1), ..base() },
+            LogRequest {
+                tail_lines: Some(2),
+                ..base()
+            },
+            "line 3\nline 4\n",
+        ),
+        (
+            LogRequest {
+                tail_lines: Some(0),
+                ..base()
+            },
+            "",
+        ),
+        (
+            LogRequest {
+                tail_lines: Some(99),
+                limit_bytes: Some(8),
+                ..base()
+            },
+            "line 0\nl",
+        ),
+        (
+            LogRequest {
+                since: Some(at(3)),
+                ..base()
+            },
+            "line 3\nline 4\n",
+        ),
+        (
+            LogRequest {
+                since: Some(at(3)),
+                tail_lines: Some(1),
+                ..base()
+            },
+            "line 4\n",
+        ),
+        (
+            LogRequest {
+                timestamps: true,
+                tail_lines: Some(1),
+                ..base()
+            },
             "1970-01-01T00:00:04.123456789Z line 4\n",
         ),
     ];
@@ -144,7 +183,10 @@ async fn a_full_file_is_set_aside_and_both_are_read() {
     out.close(at(9));
     assert!(host.disk.read(&older_path(&run_path(root(), &id(0)))).is_ok());
     // Two records fit into a file; the older two files' worth is gone.
-    assert_eq!(read(&host, 0, LogRequest::default()).await, "line 2\nline 3\nline 4\nline 5\n");
+    assert_eq!(
+        read(&host, 0, LogRequest::default()).await,
+        "line 2\nline 3\nline 4\nline 5\n"
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use bosun_host::{Disk, OpenMode, read_fully};
 
 /// Longer than any /proc/PID/stat: 52 numbers and a name of at most 64 bytes.
 const STAT_BYTES_MAX: usize = 2048;
+/// The other files read here are shorter, in bytes.
+const FILE_BYTES_MAX: usize = 64 << 10;
 
 /// The parts of /proc/PID/stat that are of use here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,8 @@ pub(super) struct ProcessStat {
 
 /// One process; `None` when it does not exist.
 pub(super) fn process_stat(disk: &dyn Disk, pid: i32) -> Option<ProcessStat> {
-    parse(&read_proc(disk, &format!("/proc/{pid}/stat"))?)
+    let mut buffer = [0_u8; STAT_BYTES_MAX];
+    parse(&read_into(disk, &format!("/proc/{pid}/stat"), &mut buffer)?)
 }
 
 /// All processes that can be seen.
@@ -34,11 +37,15 @@ pub(super) fn all_processes(disk: &dyn Disk) -> Vec<ProcessStat> {
         .collect()
 }
 
-/// A short file of /proc, whose length cannot be asked for.
+/// A short file of /proc or /sys, whose length cannot be asked for.
 pub(super) fn read_proc(disk: &dyn Disk, path: &str) -> Option<String> {
+    let mut buffer = vec![0_u8; FILE_BYTES_MAX];
+    read_into(disk, path, &mut buffer)
+}
+
+fn read_into(disk: &dyn Disk, path: &str, buffer: &mut [u8]) -> Option<String> {
     let file = disk.open(Path::new(path), OpenMode::Read).ok()?;
-    let mut buffer = [0_u8; STAT_BYTES_MAX];
-    let length = read_fully(&*file, 0, &mut buffer).ok()?;
+    let length = read_fully(&*file, 0, buffer).ok()?;
     Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 

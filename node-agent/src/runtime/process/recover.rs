@@ -54,7 +54,8 @@ fn lost(host: &Host, mark: ProcessMark) -> Ended {
         exit_code: 137,
         signal: 0,
         reason: "ContainerStatusUnknown".to_owned(),
-        message: "the node agent was restarted while the container ran; what was left of it was killed".to_owned(),
+        message: "the node agent was restarted while the container ran; what was left of it was killed"
+            .to_owned(),
         started_at: Some(mark.started_at),
         finished_at: host.clock.wall(),
     }
@@ -72,13 +73,20 @@ async fn end_leftovers(disk: &dyn Disk, marks: &BTreeMap<i32, ProcessMark>) {
             return;
         }
         if Instant::now() >= deadline {
-            tracing::error!(?groups, "process groups of an earlier life of the agent do not end");
+            tracing::error!(
+                ?groups,
+                "process groups of an earlier life of the agent do not end"
+            );
             return;
         }
         for group in groups {
             if let Some(pid) = Pid::from_raw(group) {
                 let killed = kill_process_group(pid, Signal::KILL);
-                tracing::info!(group, ?killed, "ended a process group of an earlier life of the agent");
+                tracing::info!(
+                    group,
+                    ?killed,
+                    "ended a process group of an earlier life of the agent"
+                );
             }
         }
         sleep(pause).await;

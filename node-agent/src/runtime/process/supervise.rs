@@ -15,9 +15,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Shared;
 use super::launch::Launched;
 use super::output::{Output, Stream};
+use super::{Begun, Shared};
 use crate::runtime::{ContainerId, Ended};
 
 /// How long output is waited for after the end, when a process that left the group holds the pipe open.
@@ -74,7 +74,12 @@ impl Pipe {
 }
 
 /// Watches a started process until it and its group are gone.
-pub(super) async fn supervise(shared: &Arc<Shared>, id: &ContainerId, launched: Launched, mut output: Output) -> Ended {
+pub(super) async fn supervise(shared: &Arc<Shared>, id: &ContainerId, begun: Begun) -> Ended {
+    let Begun {
+        launched,
+        mut output,
+        group,
+    } = begun;
     let Launched {
         pid,
         pidfd,
@@ -116,7 +121,14 @@ pub(super) async fn supervise(shared: &Arc<Shared>, id: &ContainerId, launched: 
         }
     }
     output.close(shared.host.clock.wall());
-    ended(status, mark.started_at, finished_at)
+    let mut ended = ended(status, mark.started_at, finished_at);
+    if let Some(group) = group {
+        if ended.exit_code != 0 && group.ran_out_of_memory(&*shared.host.disk) {
+            "OOMKilled".clone_into(&mut ended.reason);
+        }
+        group.end(&*shared.host.disk).await;
+    }
+    ended
 }
 
 /// A descriptor that becomes readable when its process ends.
@@ -134,11 +146,13 @@ async fn end_group(shared: &Shared, id: &ContainerId, pid: Pid) -> Option<WaitSt
     // The error says that there is no such group any more.
     let leftover = kill_process_group(pid, Signal::KILL);
     tracing::trace!(?leftover, container = %id, "ended the process group");
-    let status = shared.reap(id, || loop {
-        match waitpid(Some(pid), WaitOptions::empty()) {
-            Ok(found) => return found.map(|(_, status)| status),
-            Err(Errno::INTR) => {}
-            Err(_) => return None,
+    let status = shared.reap(id, || {
+        loop {
+            match waitpid(Some(pid), WaitOptions::empty()) {
+                Ok(found) => return found.map(|(_, status)| status),
+                Err(Errno::INTR) => {}
+                Err(_) => return None,
+            }
         }
     });
     let deadline = Instant::now() + GROUP_END_MAX;
@@ -150,7 +164,11 @@ async fn end_group(shared: &Shared, id: &ContainerId, pid: Pid) -> Option<WaitSt
     status
 }
 
-fn ended(status: Option<WaitStatus>, started_at: bosun_host::WallTime, finished_at: bosun_host::WallTime) -> Ended {
+fn ended(
+    status: Option<WaitStatus>,
+    started_at: bosun_host::WallTime,
+    finished_at: bosun_host::WallTime,
+) -> Ended {
     let (exit_code, signal, reason, message) = match status {
         Some(status) => match (status.exit_status(), status.terminating_signal()) {
             (Some(0), _) => (0, 0, "Completed", ""),

@@ -54,6 +54,32 @@ fn shell(pod: &str, script: &str) -> ContainerSpec {
     spec(pod, 0, &["sh", "-c", script])
 }
 
+/// A test that fails must not leave processes behind.
+pub(crate) fn end_leftovers_of_a_test(directory: &Path) {
+    let path = directory.join("containers.journal");
+    let Ok((journal, _)) = Journal::read(&Host::system(), &path, "") else {
+        return;
+    };
+    let content = journal.content();
+    for record in content
+        .pods
+        .values()
+        .flat_map(BTreeMap::values)
+        .flat_map(BTreeMap::values)
+    {
+        if let crate::journal::RunRecord::Started(mark) = record {
+            // The error says that it is over already.
+            kill_process_group(Pid::from_raw(mark.pid).unwrap(), Signal::KILL).unwrap_or_default();
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        end_leftovers_of_a_test(self.directory.path());
+    }
+}
+
 impl Rig {
     async fn next(&mut self) -> RuntimeEvent {
         self.events.recv().await.unwrap()
@@ -106,10 +132,16 @@ async fn exit_codes_and_signals_are_told() {
         ("kill -TERM $$", 143, 15, "Error"),
     ] {
         let ended = rig.run(shell("p", script)).await;
-        assert_eq!((ended.exit_code, ended.signal, ended.reason.as_str()), (exit_code, signal, reason));
+        assert_eq!(
+            (ended.exit_code, ended.signal, ended.reason.as_str()),
+            (exit_code, signal, reason)
+        );
         assert!(ended.started_at.unwrap() <= ended.finished_at);
     }
-    assert!(!rig.directory.path().join("logs").exists(), "silent pods leave no file");
+    assert!(
+        !rig.directory.path().join("logs").exists(),
+        "silent pods leave no file"
+    );
 }
 
 #[tokio::test]
@@ -119,7 +151,11 @@ async fn what_cannot_start_says_why() {
         (vec!["no-such-program"], None, "\"no-such-program\" was not found"),
         (vec!["/etc/no/such"], None, "does not exist on this node"),
         (vec!["/etc/passwd"], None, "may not be executed"),
-        (vec!["true"], Some("/no/such/place"), "workingDir \"/no/such/place\""),
+        (
+            vec!["true"],
+            Some("/no/such/place"),
+            "workingDir \"/no/such/place\"",
+        ),
     ] {
         let mut spec = spec("p", 0, &command);
         spec.working_directory = directory.map(str::to_owned);
@@ -142,16 +178,23 @@ async fn the_environment_is_clean_and_the_container_has_the_last_word() {
     let output = rig.output("p", false).await;
     let kept: Vec<&str> = output
         .lines()
-        .filter(|line| !["_=", "SHLVL=", "OLDPWD="].iter().any(|name| line.starts_with(name)))
+        .filter(|line| {
+            !["_=", "SHLVL=", "OLDPWD="]
+                .iter()
+                .any(|name| line.starts_with(name))
+        })
         .collect();
     let path = format!("PATH={DEFAULT}", DEFAULT = launch::DEFAULT_PATH);
-    assert_eq!(kept, ["A=2", "HOME=/x", "HOSTNAME=host", &path, "PWD=/usr", "/usr"]);
+    assert_eq!(
+        kept,
+        ["A=2", "HOME=/x", "HOSTNAME=host", &path, "PWD=/usr", "/usr"]
+    );
 }
 
 #[tokio::test]
 async fn the_whole_group_is_signalled_and_its_rest_ends_with_the_main_process() {
     let mut rig = rig().await;
-    rig.runtime.start(shell("p", "sleep 1000 & echo $!; wait"));
+    rig.runtime.start(shell("p", "sleep 30 & echo $!; wait"));
     rig.started().await;
     let mut stream = rig.open("p", true).await;
     let line = stream.recv().await.unwrap().unwrap();
@@ -161,7 +204,7 @@ async fn the_whole_group_is_signalled_and_its_rest_ends_with_the_main_process() 
     assert!(gone(child), "the child was signalled too");
 
     // A main process that ends and leaves a child in its group.
-    rig.runtime.start(shell("q", "sleep 1000 & echo $!"));
+    rig.runtime.start(shell("q", "sleep 30 & echo $!"));
     rig.started().await;
     assert_eq!(rig.ended().await.exit_code, 0);
     let child: i32 = rig.output("q", false).await.trim().parse().unwrap();
@@ -177,7 +220,10 @@ fn gone(pid: i32) -> bool {
 async fn an_escaped_grandchild_that_holds_the_output_open_does_not_hold_up_the_end() {
     let mut rig = rig().await;
     let ended = rig
-        .run(shell("p", "setsid sh -c 'echo $$; exec sleep 60' & while ! kill -0 $! 2>/dev/null; do :; done; echo main"))
+        .run(shell(
+            "p",
+            "setsid sh -c 'echo $$; exec sleep 60' & while ! kill -0 $! 2>/dev/null; do :; done; echo main",
+        ))
         .await;
     assert_eq!(ended.exit_code, 0);
     let output = rig.output("p", false).await;
@@ -190,8 +236,10 @@ async fn an_escaped_grandchild_that_holds_the_output_open_does_not_hold_up_the_e
 #[tokio::test]
 async fn following_gets_output_while_it_is_written_and_ends_with_the_run() {
     let mut rig = rig().await;
-    rig.runtime
-        .start(shell("p", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done"));
+    rig.runtime.start(shell(
+        "p",
+        "exec 2>/dev/null; trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done",
+    ));
     rig.started().await;
     let mut stream = rig.open("p", true).await;
     assert_eq!(stream.recv().await.unwrap().unwrap(), "up\n");
@@ -235,7 +283,7 @@ async fn a_new_life_keeps_ends_and_output_and_kills_what_still_runs() {
     let ended = rig.run(shell("done", "echo kept; exit 4")).await;
     rig.run(shell("acknowledged", "echo old")).await;
     rig.runtime.finish(&"acknowledged".into());
-    rig.runtime.start(shell("busy", "echo $$; exec sleep 1000"));
+    rig.runtime.start(shell("busy", "echo $$; exec sleep 30"));
     rig.started().await;
     let line = rig.open("busy", true).await.recv().await.unwrap().unwrap();
     let pid: i32 = std::str::from_utf8(&line).unwrap().trim().parse().unwrap();
@@ -250,7 +298,10 @@ async fn a_new_life_keeps_ends_and_output_and_kills_what_still_runs() {
     let Found::Ended(lost) = &found[&id("busy", 0)] else {
         panic!("{found:?}")
     };
-    assert_eq!((lost.exit_code, lost.reason.as_str()), (137, "ContainerStatusUnknown"));
+    assert_eq!(
+        (lost.exit_code, lost.reason.as_str()),
+        (137, "ContainerStatusUnknown")
+    );
     assert!(lost.started_at.is_some() && !lost.message.is_empty());
     assert_eq!(again.output("done", false).await, "kept\n");
 
@@ -284,10 +335,51 @@ async fn the_previous_run_can_be_read_after_a_restart() {
 async fn stopping_the_agent_ends_every_container() {
     let mut rig = rig().await;
     for pod in ["p", "q"] {
-        rig.runtime.start(shell(pod, "sleep 1000"));
+        rig.runtime.start(shell(pod, "sleep 30"));
         rig.started().await;
     }
     rig.runtime.stop_all().await;
     assert_eq!(rig.ended().await.exit_code, 137);
     assert_eq!(rig.ended().await.exit_code, 137);
+}
+
+#[tokio::test]
+async fn limits_hold_where_the_machine_allows_it() {
+    let mut rig = rig().await;
+    if Cgroups::find(&*Host::system().disk) == Cgroups::default() {
+        return;
+    }
+    let mut limited = shell(
+        "p",
+        "cat /proc/self/cgroup; echo \"$0\"; setsid sleep 30 & exit 3",
+    );
+    limited.limits = Limits {
+        cpu_milli: Some(500),
+        memory: Some(64 << 20),
+    };
+    let ended = rig.run(limited).await;
+    assert_eq!(ended.exit_code, 3);
+    let output = rig.output("p", false).await;
+    assert!(
+        output.contains("/bosun/p.main.0\n") && output.ends_with("sh\n"),
+        "{output}"
+    );
+
+    let hungry = "exec tail /dev/zero";
+    let mut limited = shell("q", hungry);
+    limited.limits.memory = Some(16 << 20);
+    let ended = rig.run(limited).await;
+    assert_eq!((ended.exit_code, ended.reason.as_str()), (137, "OOMKilled"));
+
+    let mut missing = spec("r", 0, &["/no/such/program"]);
+    missing.limits.cpu_milli = Some(1);
+    rig.runtime.start(missing);
+    assert_eq!(rig.ended().await.reason, "StartError");
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    for mount in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {
+        for pod in ["p", "q", "r"] {
+            let left = Path::new(mount).join(format!("bosun/{pod}.main.0"));
+            assert!(!left.exists(), "{} is left", left.display());
+        }
+    }
 }

@@ -10,7 +10,7 @@ use bosun_proto::meta_v1::{DeleteOptions, ObjectMeta};
 use bosun_proto::scalars::{Quantity, Time};
 use bosun_proto::{Key, Kind, Object, Resource};
 
-use super::objects_from_yaml;
+use super::{fields, objects_from_yaml};
 use crate::admission::{self, DeleteRequest};
 use crate::controllers::CONTROLLERS;
 use crate::controllers::queue::{Item, WorkQueue};
@@ -471,6 +471,8 @@ impl Fixture {
             writes <= PLAN_OBJECTS_MAX,
             "{component} plans {writes} writes at once"
         );
+        let allowed = fields::check(&self.snapshot(), component, &plan.writes);
+        allowed.unwrap_or_else(|message| panic!("{message}"));
         self.execute(plan.writes).map_err(|rejection| rejection.reason)?;
         let version = self.machine.snapshot().version();
         for note in plan.notes {

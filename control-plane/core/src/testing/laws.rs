@@ -64,8 +64,9 @@ impl Laws {
                 if let (None, Some(new)) = (old, new) {
                     is_wanted(snapshot, new)?;
                 }
-                old.into_iter()
-                    .for_each(|old| self.follow_count(old, new.map(AsRef::as_ref)));
+                if let Some(old) = old {
+                    self.follow_count(old, new.map(AsRef::as_ref));
+                }
             }
             Object::Job(job) => {
                 if change.old.is_none() {

@@ -4,6 +4,7 @@
 //! Nothing here is part of a server. Other crates get it with the feature `testing`.
 
 mod agents;
+mod fields;
 mod fixture;
 mod laws;
 mod manifests;

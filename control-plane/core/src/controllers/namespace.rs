@@ -51,14 +51,17 @@ impl Controller for NamespaceController {
                 Vec::new()
             };
         }
-        let key = Key::new(Kind::Namespace, "", &change.key.namespace);
         // Something went, or something came that does not belong there any more.
         let is_news = change.new.is_none() || change.old.is_none();
+        if !is_news || !change.key.kind.info().namespaced {
+            return Vec::new();
+        }
+        let key = Key::new(Kind::Namespace, "", &change.key.namespace);
         let is_left_behind = match snapshot.find_key::<Namespace>(&key) {
             Some(namespace) => ends(namespace),
-            None => change.key.kind.info().namespaced && change.new.is_some(),
+            None => change.new.is_some(),
         };
-        if is_news && is_left_behind {
+        if is_left_behind {
             vec![key]
         } else {
             Vec::new()

@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const NODE_NAME: &str = "node-1";
 /// How long the node may take to be ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
+/// The pause between two looks whether the server leads.
+const LEADER_PAUSE: Duration = Duration::from_millis(5);
 /// How long the agent may take to end its containers before the program ends anyway.
 const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 
@@ -43,7 +45,7 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts server and agent, and returns when the server serves. The node may not be ready yet.
+    /// Starts server and agent, and returns when the server leads. The node may not be ready yet.
     pub(crate) async fn start(host: &Host, settings: Settings) -> Result<Self> {
         let directory = &settings.data_directory;
         let config = bosun_control_plane::Config {
@@ -51,6 +53,7 @@ impl Embedded {
             ..bosun_control_plane::Config::new(directory.join("server"), settings.listen)
         };
         let server = Server::start(config, host.clone()).await?;
+        led(host, reachable(server.address())).await?;
         let shutdown = CancellationToken::new();
         let agent_directory = directory.join("agent");
         let servers = vec![reachable(server.address()).to_string()];
@@ -131,6 +134,24 @@ impl Embedded {
         self.server.stop().await;
         ended
     }
+}
+
+/// Waits until the server leads, so that the agent is not turned away at first.
+async fn led(host: &Host, address: SocketAddr) -> Result<()> {
+    let client = Client::new(std::sync::Arc::clone(&host.network), &[address.to_string()])?;
+    let leads = async {
+        while client.server_state().await?.leader_id.is_none() {
+            tokio::time::sleep(LEADER_PAUSE).await;
+        }
+        anyhow::Ok(())
+    };
+    let led = tokio::time::timeout(READY_TIMEOUT, leads).await;
+    led.map_err(|_| {
+        anyhow!(
+            "the server did not take the lead within {} s; run with -v to see why",
+            READY_TIMEOUT.as_secs()
+        )
+    })?
 }
 
 /// An address that can be dialled: listening on all addresses includes loopback.

@@ -25,7 +25,7 @@ impl UsageError {
 pub(crate) struct AlreadyTold;
 
 /// Prints a failure to standard error and picks the exit code.
-pub(crate) fn report(error: &anyhow::Error, terminal: &Terminal) -> ExitCode {
+pub(crate) fn report(error: &anyhow::Error, terminal: Terminal) -> ExitCode {
     let reader_left = error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
@@ -43,9 +43,11 @@ pub(crate) fn report(error: &anyhow::Error, terminal: &Terminal) -> ExitCode {
 /// A failure as text: may be several lines, without a final line break.
 pub(crate) fn render(error: &anyhow::Error) -> String {
     let Some(api_error) = error.downcast_ref::<ApiError>() else {
-        return error
+        let mut complete = false;
+        let told = error
             .chain()
-            .fold(String::new(), |text, cause| joined(text, &cause.to_string()));
+            .take_while(|cause| !std::mem::replace(&mut complete, is_complete(*cause)));
+        return told.fold(String::new(), |text, cause| joined(text, &cause.to_string()));
     };
     let outer: Vec<String> = error
         .chain()
@@ -58,6 +60,11 @@ pub(crate) fn render(error: &anyhow::Error) -> String {
     }
     text.push_str(&render_api(api_error));
     text
+}
+
+/// Whether an error's own message says everything, so that what is below it would only repeat.
+fn is_complete(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<bosun_control_plane::ServerError>() || error.is::<bosun_node_agent::AgentError>()
 }
 
 /// Adds a cause, unless the sentence before contains it already.

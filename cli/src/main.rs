@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let environment = Environment::read();
     let terminal = Terminal::detect(environment.colours);
     explain_panics();
-    tracing_setup::install(&args, &environment, &terminal);
+    tracing_setup::install(&args, &environment, terminal);
     let session = Session {
         host: Host::system(),
         terminal,
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     };
     match run(&session, args.verb) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure::report(&error, &terminal),
+        Err(error) => failure::report(&error, terminal),
     }
 }
 

@@ -192,150 +192,161 @@ fn without_nulls(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::patch;
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
-    fn check(name: &str, last: Value, wanted: Value, current: Value, expected: Value) {
-        let patch = patch(&last, &wanted, &current).unwrap_or(Value::Null);
-        assert_eq!(patch, expected, "{name}");
+    /// What; the manifest of last time; the manifest now; what is stored; the patch.
+    type Case = (
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+        &'static str,
+    );
+
+    fn check(cases: &[Case]) {
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        for (what, last, wanted, current, expected) in cases {
+            let patch = patch(&read(last), &read(wanted), &read(current)).unwrap_or(Value::Null);
+            assert_eq!(patch, read(expected), "{what}");
+        }
     }
 
     #[test]
     fn maps() {
-        let null = Value::Null;
-        check(
-            "same",
-            json!({"a": 1}),
-            json!({"a": 1}),
-            json!({"a": 1, "b": 2}),
-            null.clone(),
-        );
-        check(
-            "changed",
-            json!({"a": 1}),
-            json!({"a": 2}),
-            json!({"a": 1, "b": 2}),
-            json!({"a": 2}),
-        );
-        check(
-            "added",
-            null.clone(),
-            json!({"a": {"b": 1}}),
-            json!({"c": 2}),
-            json!({"a": {"b": 1}}),
-        );
-        check(
-            "no longer in the manifest",
-            json!({"a": 1, "b": 1}),
-            json!({"a": 1}),
-            json!({"a": 1, "b": 1}),
-            json!({"b": null}),
-        );
-        check(
-            "gone already",
-            json!({"a": 1, "b": 1}),
-            json!({"a": 1}),
-            json!({"a": 1}),
-            null.clone(),
-        );
-        check(
-            "set by others",
-            json!({"a": 1}),
-            json!({"a": 1}),
-            json!({"a": 9}),
-            json!({"a": 1}),
-        );
-        check(
-            "an explicit null removes",
-            null.clone(),
-            json!({"a": null}),
-            json!({"a": 1}),
-            json!({"a": null}),
-        );
-        check(
-            "null for nothing",
-            null.clone(),
-            json!({"a": null, "b": {"c": null}}),
-            json!({"b": {}}),
-            null.clone(),
-        );
-        check(
-            "nested",
-            json!({"a": {"b": 1, "c": 1}}),
-            json!({"a": {"b": 2}}),
-            json!({"a": {"b": 1, "c": 1, "d": 1}}),
-            json!({"a": {"b": 2, "c": null}}),
-        );
-        check(
-            "another type",
-            null,
-            json!({"a": {"b": 1}}),
-            json!({"a": "x"}),
-            json!({"a": {"b": 1}}),
-        );
+        check(&[
+            ("same", r#"{"a":1}"#, r#"{"a":1}"#, r#"{"a":1,"b":2}"#, "null"),
+            (
+                "changed",
+                r#"{"a":1}"#,
+                r#"{"a":2}"#,
+                r#"{"a":1,"b":2}"#,
+                r#"{"a":2}"#,
+            ),
+            (
+                "added",
+                "null",
+                r#"{"a":{"b":1}}"#,
+                r#"{"c":2}"#,
+                r#"{"a":{"b":1}}"#,
+            ),
+            (
+                "left out now",
+                r#"{"a":1,"b":1}"#,
+                r#"{"a":1}"#,
+                r#"{"a":1,"b":1}"#,
+                r#"{"b":null}"#,
+            ),
+            (
+                "gone already",
+                r#"{"a":1,"b":1}"#,
+                r#"{"a":1}"#,
+                r#"{"a":1}"#,
+                "null",
+            ),
+            (
+                "set by others",
+                r#"{"a":1}"#,
+                r#"{"a":1}"#,
+                r#"{"a":9}"#,
+                r#"{"a":1}"#,
+            ),
+            (
+                "an explicit null removes",
+                "null",
+                r#"{"a":null}"#,
+                r#"{"a":1}"#,
+                r#"{"a":null}"#,
+            ),
+            (
+                "null for nothing",
+                "null",
+                r#"{"a":null,"b":{"c":null}}"#,
+                r#"{"b":{}}"#,
+                "null",
+            ),
+            (
+                "nested",
+                r#"{"a":{"b":1,"c":1}}"#,
+                r#"{"a":{"b":2}}"#,
+                r#"{"a":{"b":1,"c":1,"d":1}}"#,
+                r#"{"a":{"b":2,"c":null}}"#,
+            ),
+            (
+                "another type",
+                "null",
+                r#"{"a":{"b":1}}"#,
+                r#"{"a":"x"}"#,
+                r#"{"a":{"b":1}}"#,
+            ),
+        ]);
     }
 
     #[test]
     fn lists_with_keys() {
-        let stored = json!({"containers": [{"name": "a", "image": "1", "pull": "x"}, {"name": "b"}]});
-        check(
-            "one item changed, defaults and the foreign item stay",
-            json!({"containers": [{"name": "a", "image": "1"}]}),
-            json!({"containers": [{"name": "a", "image": "2"}]}),
-            stored.clone(),
-            json!({"containers": [{"name": "a", "image": "2", "pull": "x"}, {"name": "b"}]}),
-        );
-        check(
-            "an item leaves the manifest",
-            json!({"containers": [{"name": "a"}, {"name": "b"}]}),
-            json!({"containers": [{"name": "a"}]}),
-            stored.clone(),
-            json!({"containers": [{"name": "a", "image": "1", "pull": "x"}]}),
-        );
-        check(
-            "nothing to do",
-            json!({}),
-            json!({"containers": [{"name": "a"}]}),
-            stored,
-            Value::Null,
-        );
-        check(
-            "one port number for two protocols",
-            json!({}),
-            json!({"ports": [{"containerPort": 53}, {"containerPort": 53, "protocol": "UDP"}]}),
-            json!({"ports": [{"containerPort": 53, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]}),
-            Value::Null,
-        );
-        check(
-            "a name given twice is sent as it is, for the server to refuse",
-            json!({}),
-            json!({"env": [{"name": "a", "value": "1"}, {"name": "a", "value": "2"}]}),
-            json!({"env": [{"name": "a", "value": "1"}]}),
-            json!({"env": [{"name": "a", "value": "1"}, {"name": "a", "value": "2"}]}),
-        );
+        const STORED: &str = r#"{"containers":[{"name":"a","image":"1","pull":"x"},{"name":"b"}]}"#;
+        check(&[
+            (
+                "one item changed; defaults and the foreign item stay",
+                r#"{"containers":[{"name":"a","image":"1"}]}"#,
+                r#"{"containers":[{"name":"a","image":"2"}]}"#,
+                STORED,
+                r#"{"containers":[{"name":"a","image":"2","pull":"x"},{"name":"b"}]}"#,
+            ),
+            (
+                "an item leaves the manifest",
+                r#"{"containers":[{"name":"a"},{"name":"b"}]}"#,
+                r#"{"containers":[{"name":"a"}]}"#,
+                STORED,
+                r#"{"containers":[{"name":"a","image":"1","pull":"x"}]}"#,
+            ),
+            (
+                "nothing to do",
+                "{}",
+                r#"{"containers":[{"name":"a"}]}"#,
+                STORED,
+                "null",
+            ),
+            (
+                "one port number for two protocols",
+                "{}",
+                r#"{"ports":[{"containerPort":53},{"containerPort":53,"protocol":"UDP"}]}"#,
+                r#"{"ports":[{"containerPort":53,"protocol":"TCP"},{"containerPort":53,"protocol":"UDP"}]}"#,
+                "null",
+            ),
+            (
+                "a name given twice is sent as it is, for the server to refuse",
+                "{}",
+                r#"{"env":[{"name":"a","value":"1"},{"name":"a","value":"2"}]}"#,
+                r#"{"env":[{"name":"a","value":"1"}]}"#,
+                r#"{"env":[{"name":"a","value":"1"},{"name":"a","value":"2"}]}"#,
+            ),
+        ]);
     }
 
     #[test]
     fn other_lists() {
-        check(
-            "replaced",
-            json!({"args": ["a"]}),
-            json!({"args": ["b"]}),
-            json!({"args": ["a", "c"]}),
-            json!({"args": ["b"]}),
-        );
-        check(
-            "removed",
-            json!({"args": ["a"]}),
-            json!({}),
-            json!({"args": ["a"]}),
-            json!({"args": null}),
-        );
-        check(
-            "sets keep what others added",
-            json!({"finalizers": ["mine", "old"]}),
-            json!({"finalizers": ["mine", "new"]}),
-            json!({"finalizers": ["theirs", "mine", "old"]}),
-            json!({"finalizers": ["theirs", "mine", "new"]}),
-        );
+        check(&[
+            (
+                "replaced",
+                r#"{"args":["a"]}"#,
+                r#"{"args":["b"]}"#,
+                r#"{"args":["a","c"]}"#,
+                r#"{"args":["b"]}"#,
+            ),
+            (
+                "removed",
+                r#"{"args":["a"]}"#,
+                "{}",
+                r#"{"args":["a"]}"#,
+                r#"{"args":null}"#,
+            ),
+            (
+                "sets keep what others added",
+                r#"{"finalizers":["mine","old"]}"#,
+                r#"{"finalizers":["mine","new"]}"#,
+                r#"{"finalizers":["theirs","mine","old"]}"#,
+                r#"{"finalizers":["theirs","mine","new"]}"#,
+            ),
+        ]);
     }
 }

@@ -77,10 +77,10 @@ impl Session {
             .fields(selection.field_selector.as_deref().unwrap_or_default())
     }
 
-    /// Prints what a server wants said.
-    pub(crate) fn warn_all(&self, warnings: &[String]) {
+    /// Prints what a server wants said about an object.
+    pub(crate) fn warn_all(&self, object: &str, warnings: &[String]) {
         for warning in warnings {
-            self.terminal.warning(warning);
+            self.terminal.warning(&format!("{object}: {warning}"));
         }
     }
 }

@@ -86,10 +86,12 @@ pub(crate) fn parse(words: &[String]) -> Result<Vec<Target>, UsageError> {
     if names.is_empty() {
         return Ok(kinds.into_iter().map(Target::All).collect());
     }
-    if let Some(kind) = names.iter().find(|name| name.contains(',')) {
-        return Err(UsageError::new(format!(
-            "{kind:?} is not a name; kinds go together with commas and no spaces: pods,jobs"
-        )));
+    if let Some(word) = words
+        .iter()
+        .find(|word| word.ends_with(',') || word.starts_with(','))
+    {
+        let message = format!("a list of kinds has no spaces: write pods,jobs and not {word:?} alone");
+        return Err(UsageError::new(message));
     }
     let named = |kind: Kind| names.iter().map(move |name| Target::Named(kind, name.clone()));
     Ok(kinds.into_iter().flat_map(named).collect())
@@ -151,8 +153,8 @@ mod tests {
             ("pod/x y", "all must be"),
             ("pod/", "KIND/NAME"),
             ("a/b/c", "KIND/NAME"),
-            ("pods, jobs", "no kind"),
-            (",", "kind is missing"),
+            ("pods, jobs", "no spaces"),
+            (",,", "kind is missing"),
         ];
         for (line, expected) in cases {
             let message = parsed(line).unwrap_err();

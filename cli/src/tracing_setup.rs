@@ -6,7 +6,7 @@ use crate::output::terminal::Terminal;
 use tracing_subscriber::EnvFilter;
 
 /// Installs the log for this process. BOSUN_LOG decides, then RUST_LOG, then -v, then the verb.
-pub(crate) fn install(args: &Args, environment: &Environment, terminal: &Terminal) {
+pub(crate) fn install(args: &Args, environment: &Environment, terminal: Terminal) {
     let by_default = level(args);
     let filter = match &environment.log {
         Some(directives) => EnvFilter::try_new(directives).unwrap_or_else(|error| {

@@ -16,7 +16,7 @@ pub struct Patience(pub Duration);
 impl Default for Patience {
     /// Long enough for an election, short enough for a person who waits.
     fn default() -> Self {
-        Self(Duration::from_secs(2))
+        Self(Duration::from_secs(1))
     }
 }
 

@@ -89,7 +89,16 @@ fn an_alias_bomb_is_bounded() {
     for level in 1..20 {
         let below = level - 1;
         let items = vec![format!("*a{below}"); 10].join(", ");
-        text.push_str(&format!("a{level}: &a{level} [{items}]\n"));
+        text += &[
+            "a",
+            &level.to_string(),
+            ": &a",
+            &level.to_string(),
+            " [",
+            &items,
+            "]\n",
+        ]
+        .concat();
     }
     assert!(refused(&text).1.contains("aliases"));
 }
@@ -103,9 +112,10 @@ fn an_alias_inside_its_own_value_is_refused() {
 fn deep_nesting_is_refused_however_it_is_written() {
     let flow = format!("a: {}1{}", "[".repeat(100_000), "]".repeat(100_000));
     let block = format!("{}x\n", "- ".repeat(100_000));
-    let mappings = (0..500)
+    let mappings: Vec<String> = (0..500)
         .map(|level| format!("{}a:\n", " ".repeat(level)))
-        .collect::<String>();
+        .collect();
+    let mappings = mappings.concat();
     let json = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
     for text in [flow, block, mappings, json] {
         let message = refused(&text).1;

@@ -18,8 +18,6 @@ pub(crate) struct Terminal {
 pub(crate) enum Colour {
     /// Trouble.
     Red,
-    /// Success.
-    Green,
     /// A warning.
     Yellow,
     /// A name in front of output.
@@ -39,27 +37,36 @@ impl Terminal {
     }
 
     /// Text for standard output, coloured when that is a terminal.
-    pub(crate) fn paint(&self, colour: Colour, text: &str) -> String {
+    pub(crate) fn paint(self, colour: Colour, text: &str) -> String {
         paint(self.out && self.colours, colour, text)
     }
 
+    /// Text for standard error, coloured when that is a terminal.
+    pub(crate) fn paint_err(self, colour: Colour, text: &str) -> String {
+        paint(self.err && self.colours, colour, text)
+    }
+
     /// Prints a failure to standard error.
-    pub(crate) fn error(&self, message: &str) {
+    pub(crate) fn error(self, message: &str) {
         self.notice("error:", Colour::Red, message);
     }
 
     /// Prints a warning to standard error.
-    pub(crate) fn warning(&self, message: &str) {
+    pub(crate) fn warning(self, message: &str) {
         self.notice("warning:", Colour::Yellow, message);
     }
 
     /// Prints something worth knowing to standard error, where it does not mix with results.
-    pub(crate) fn note(&self, message: &str) {
+    #[expect(
+        clippy::unused_self,
+        reason = "the place where all that people are told goes through"
+    )]
+    pub(crate) fn note(self, message: &str) {
         eprint_line(&sanitised(message));
     }
 
-    fn notice(&self, word: &str, colour: Colour, message: &str) {
-        let word = paint(self.err && self.colours, colour, word);
+    fn notice(self, word: &str, colour: Colour, message: &str) {
+        let word = self.paint_err(colour, word);
         eprint_line(&format!("{word} {}", sanitised(message)));
     }
 }
@@ -67,7 +74,6 @@ impl Terminal {
 fn paint(on: bool, colour: Colour, text: &str) -> String {
     let code = match colour {
         Colour::Red => "31",
-        Colour::Green => "32",
         Colour::Yellow => "33",
         Colour::Cyan => "36",
         Colour::Dim => "2",

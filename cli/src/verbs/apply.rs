@@ -71,7 +71,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
     for manifest in &manifests {
         match apply(&client, manifest, args.dry_run.on()).await {
             Ok(applied) => {
-                session.warn_all(&applied.warnings);
+                session.warn_all(&manifest.reference(), &applied.warnings);
                 let word = applied.outcome.word();
                 print_line(&format!(
                     "{} {word}{}",
@@ -120,7 +120,7 @@ pub(crate) async fn apply(client: &Client, manifest: &ManifestObject, dry_run: b
             }
             Err(error) => return Err(error.into()),
         };
-        let mut warnings = warnings_before(manifest, &current);
+        let mut warnings = warnings_before(&current);
         let Some(patch) = difference(&wanted, &current) else {
             return Ok(applied(Outcome::Unchanged, current, warnings));
         };
@@ -153,20 +153,17 @@ fn applied(outcome: Outcome, object: Object, warnings: Vec<String>) -> Applied {
     }
 }
 
-fn warnings_before(manifest: &ManifestObject, current: &Object) -> Vec<String> {
+fn warnings_before(current: &Object) -> Vec<String> {
     let metadata = current.metadata();
     let mut warnings = Vec::new();
     if metadata.deletion_timestamp.is_some() {
-        warnings.push(format!(
-            "{} is being deleted; what is applied now goes with it",
-            manifest.reference()
-        ));
+        warnings.push("it is being deleted; what is applied now goes with it".to_owned());
     }
     if !metadata.annotations.contains_key(LAST_APPLIED) {
-        warnings.push(format!(
-            "{} was not made by apply: fields that the manifest no longer has cannot be told from those others set, and stay",
-            manifest.reference()
-        ));
+        warnings.push(
+            "it was not made by apply: fields that the manifest no longer has cannot be told from those that others set, and stay"
+                .to_owned(),
+        );
     }
     warnings
 }

@@ -100,8 +100,8 @@ async fn from_files(session: &Session, args: Args) -> Result<()> {
 
 async fn create(session: &Session, object: &Object, dry_run: DryRun) -> Result<()> {
     let written = session.client()?.create(object, dry_run.on()).await?;
-    session.warn_all(&written.warnings);
     let name = reference(written.object.kind(), &written.object.metadata().name);
+    session.warn_all(&name, &written.warnings);
     Ok(print_line(&format!("{name} created{}", dry_run.suffix()))?)
 }
 

@@ -97,7 +97,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
     for key in keys {
         match client.delete(&key, args.options()).await {
             Ok(deleted) => {
-                session.warn_all(&deleted.warnings);
+                session.warn_all(&reference(key.kind, &key.name), &deleted.warnings);
                 args.tell(&key)?;
                 let uid = deleted.object.map(|object| object.metadata().uid.clone());
                 if !deleted.gone {

@@ -52,7 +52,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
                 );
             }
             Target::All(kind) => {
-                objects.extend(client.list(&session.query(kind, &args.selection)).await?.items)
+                objects.extend(client.list(&session.query(kind, &args.selection)).await?.items);
             }
         }
     }
@@ -355,13 +355,10 @@ mod tests {
             "Conditions:",
             "  Ready   True     40s",
             "Spec:",
-            "    - name: main",
+            "    name: main",
             "Events:  <none>",
         ] {
-            assert!(
-                text.contains(expected) || text.contains(&expected.replace("    - ", "  - ")),
-                "{expected} in\n{text}"
-            );
+            assert!(text.contains(expected), "{expected} in\n{text}");
         }
         assert!(!text.contains("conditions:"), "{text}");
     }

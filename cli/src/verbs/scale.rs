@@ -52,7 +52,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
             patch["metadata"] = json!({"resourceVersion": present.metadata().resource_version});
         }
         let written = client.patch(&key, PatchKind::Merge, &patch, false).await?;
-        session.warn_all(&written.warnings);
+        session.warn_all(&reference(*kind, name), &written.warnings);
         print_line(&format!("{} scaled", reference(*kind, name)))?;
     }
     Ok(())

@@ -96,16 +96,15 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
     for key in keys {
         let name = reference(key.kind, &key.name);
         let one = one(&client, &key, &args.goal, args.timeout.is_zero());
-        match tokio::time::timeout_at(limit.max(soon()), one).await {
-            Ok(result) => print_line(&format!("{name} {}", result?))?,
-            Err(_) => {
-                let seconds = args.timeout.as_secs_f64();
-                session.terminal.error(&format!(
-                    "{name}: still waiting after {seconds} s for {}",
-                    describe(&args.goal)
-                ));
-                failed = true;
-            }
+        if let Ok(result) = tokio::time::timeout_at(limit.max(soon()), one).await {
+            print_line(&format!("{name} {}", result?))?;
+        } else {
+            let seconds = args.timeout.as_secs_f64();
+            let goal = describe(&args.goal);
+            session
+                .terminal
+                .error(&format!("{name}: still waiting after {seconds} s for {goal}"));
+            failed = true;
         }
     }
     if failed { Err(AlreadyTold.into()) } else { Ok(()) }

@@ -97,9 +97,8 @@ impl Board {
             if self.roots.contains(&uid) {
                 return Some(uid);
             }
-            uid = kinds::controller_of(self.objects.get(&uid)?.metadata())?
-                .uid
-                .clone();
+            let owner = kinds::controller_of(self.objects.get(&uid)?.metadata())?;
+            uid.clone_from(&owner.uid);
         }
         None
     }

@@ -137,9 +137,8 @@ async fn in_cluster(
 /// What the run's end means for the exit code; everything was said already.
 fn verdict(runner: &Runner<'_>, finish: Finish) -> Result<()> {
     let fine = match finish {
-        Finish::Done => runner.has_succeeded(),
         // Where nothing ends by itself, the interruption is the ordinary end.
-        Finish::Interrupted => runner.has_succeeded(),
+        Finish::Done | Finish::Interrupted => runner.has_succeeded(),
         Finish::Lost => false,
     };
     if fine { Ok(()) } else { Err(AlreadyTold.into()) }

@@ -170,7 +170,8 @@ mod tests {
         for number in 0..20 {
             lines.push("b", format!("{number}\n").as_bytes());
         }
-        let text: String = (0..30).map(|number| format!("{number}\n")).collect();
+        let text: Vec<String> = (0..30).map(|number| format!("{number}\n")).collect();
+        let text = text.concat();
         lines.push("c", text.as_bytes());
         assert_eq!(lines.of("a").collect::<Vec<_>>(), ["one"]);
         assert_eq!(lines.of("b").count(), LAST_LINES);

@@ -132,11 +132,17 @@ impl<'a> Runner<'a> {
     }
 
     async fn apply(&mut self, manifests: &[ManifestObject]) -> Result<()> {
+        let mut warned = BTreeSet::new();
         for manifest in manifests {
             let applied = apply::apply(&self.client, manifest, false)
                 .await
                 .with_context(|| manifest.place())?;
-            self.session.warn_all(&applied.warnings);
+            for warning in applied.warnings {
+                // The same of every object would bury the rest.
+                if warned.insert(warning.clone()) {
+                    self.session.warn_all(&manifest.reference(), &[warning]);
+                }
+            }
             self.show
                 .note(&format!("{} {}", manifest.reference(), applied.outcome.word()));
             if applied.outcome != Outcome::Created && self.board.end(&applied.object).is_some() {
@@ -277,15 +283,13 @@ impl<'a> Runner<'a> {
         }
         let limit = tokio::time::Instant::now() + DRAIN_TIMEOUT;
         while self.readers.open().any(|source| self.board.is_over(&source.uid)) {
-            match tokio::time::timeout_at(limit, self.readers.next()).await {
-                Ok(told) => self.print(told)?,
-                Err(_) => {
-                    self.session
-                        .terminal
-                        .warning("the last output did not arrive in time");
-                    break;
-                }
-            }
+            let Ok(told) = tokio::time::timeout_at(limit, self.readers.next()).await else {
+                self.session
+                    .terminal
+                    .warning("the last output did not arrive in time");
+                break;
+            };
+            self.print(told)?;
         }
         self.show.status(&self.board, self.session.now());
         Ok(())

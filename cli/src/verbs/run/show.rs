@@ -93,9 +93,8 @@ impl Show {
         let mut text = self.erasure();
         for line in &lines {
             let cut: String = line.chars().take(LINE_CHARS_MAX).collect();
-            text.push_str("\u{1b}[2m");
-            text.push_str(&cut);
-            text.push_str("\u{1b}[0m\n");
+            text.push_str(&self.terminal.paint_err(Colour::Dim, &cut));
+            text.push('\n');
         }
         self.drawn = lines.len();
         write_err(&text);

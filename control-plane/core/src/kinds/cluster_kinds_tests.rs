@@ -3,7 +3,7 @@
 use bosun_proto::core_v1::Node;
 use bosun_proto::{Kind, Resource};
 
-use super::fixtures::{NOW, changed, check, check_update, created, object};
+use super::fixtures::{NOW, changed, check, check_rows, check_update, created, object};
 use super::{cells, columns, name_first, node, selectable_field};
 
 const NODE: &str = "
@@ -41,66 +41,46 @@ fn nodes() {
     );
     let stored = created(object(NODE));
     assert_eq!(stored.to_json().pointer("/status/allocatable/cpu").unwrap(), "4");
-    let ready =
-        |status: &str| format!("status.conditions[0] = {{\"type\":\"Ready\",\"status\":\"{status}\"}}");
-    let cases = [
-        (String::new(), "Unknown <none>", false),
-        (ready("True"), "Ready <none>", true),
-        (ready("False"), "NotReady <none>", false),
-        (ready("Unknown"), "NotReady <none>", false),
-        (
-            format!("{}\nspec.unschedulable = true", ready("True")),
-            "Ready,SchedulingDisabled <none>",
-            false,
-        ),
-        (
-            format!(
-                "{}\nmetadata.labels = {{\"node-role.kubernetes.io/a\":\"\",\"node-role.kubernetes.io/b\":\"\"}}",
-                ready("True")
-            ),
-            "Ready a,b",
-            true,
-        ),
-        (
-            format!(
-                "{}\nmetadata.deletionTimestamp = \"2027-01-15T08:00:00Z\"",
-                ready("True")
-            ),
-            "Ready <none>",
-            false,
-        ),
-    ];
-    for (changes, row, takes_pods) in cases {
-        let object = changed(&stored, &changes);
-        assert_eq!(cells(&object, NOW)[..2].join(" "), row, "{changes}");
-        assert_eq!(
-            Node::from_object(&object).map(|it| node::takes_pods(it)),
-            Some(takes_pods),
-            "{changes}"
-        );
-    }
-    let wide = changed(
+    check_rows(
         &stored,
-        "status.nodeInfo.kubeletVersion = \"v1\"
-         status.nodeInfo.osImage = \"Linux\"
-         status.addresses = [{\"type\":\"Hostname\",\"address\":\"h\"},{\"type\":\"InternalIP\",\"address\":\"10.0.0.1\"}]",
-    );
-    assert_eq!(
-        cells(&wide, NOW)[2..],
-        [
-            "0s",
-            "v1",
-            "10.0.0.1",
-            "<none>",
-            "Linux",
-            "<unknown>",
-            "<unknown>"
-        ]
+        NOW,
+        &r#"
+        nothing => Unknown | <none>
+        READY = {"type":"Ready","status":"True"} => Ready | <none>
+        READY = {"type":"Ready","status":"False"} => NotReady | <none>
+        READY = {"type":"Ready","status":"Unknown"} => NotReady | <none>
+        READY = {"type":"Ready","status":"True"}; spec.unschedulable = true => Ready,SchedulingDisabled | <none>
+        metadata.labels = {"node-role.kubernetes.io/a":"","node-role.kubernetes.io/b":""} => Unknown | a,b
+        INFO = {"kubeletVersion":"v1","osImage":"Linux"} => Unknown | <none> | 0s | v1 | <none> | <none> | Linux | <unknown>
+        status.addresses = [{"type":"InternalIP","address":"10.0.0.1"}] => Unknown | <none> | 0s | | 10.0.0.1 | <none>
+        "#
+        .replace("READY", "status.conditions[0]")
+        .replace("INFO", "status.nodeInfo"),
     );
     assert_eq!(
         selectable_field(&stored, "spec.unschedulable").as_deref(),
         Some("false")
     );
+}
+
+#[test]
+fn a_node_takes_pods_while_it_is_ready_and_neither_cordoned_nor_removed() {
+    let ready = r#"status.conditions[0] = {"type":"Ready","status":"True"}"#;
+    let cases = [
+        (String::new(), false),
+        (ready.to_owned(), true),
+        (ready.replace("True", "Unknown"), false),
+        (format!("{ready}\nspec.unschedulable = true"), false),
+        (
+            format!("{ready}\nmetadata.deletionTimestamp = \"2027-01-15T08:00:00Z\""),
+            false,
+        ),
+    ];
+    for (changes, takes_pods) in cases {
+        let object = changed(&created(object(NODE)), &changes);
+        let found = Node::from_object(&object).map(|node| node::takes_pods(node));
+        assert_eq!(found, Some(takes_pods), "{changes}");
+    }
 }
 
 #[test]

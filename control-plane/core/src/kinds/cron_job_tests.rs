@@ -1,7 +1,7 @@
 //! CronJobs: what is refused and by which path, defaults, warnings, rows.
 
 use crate::kinds;
-use crate::kinds::fixtures::{NOW, changed, check, created, object};
+use crate::kinds::fixtures::{NOW, changed, check, check_rows, created, object};
 
 const GOOD: &str = "
 apiVersion: batch/v1
@@ -76,37 +76,18 @@ fn a_schedule_that_never_fires_is_warned_of() {
 /// NOW is 08:00:00 on a full hour.
 #[test]
 fn rows_show_the_last_and_the_next_firing() {
-    let last = |seconds: i64| format!("status.lastScheduleTime = \"{}\"", NOW.plus_seconds(seconds));
-    let cases = [
-        (String::new(), "*/5 * * * * <none> False 0 <none> in 2m29s 2m31s"),
-        (last(0), "*/5 * * * * <none> False 0 2m31s in 2m29s 2m31s"),
-        (
-            "spec.suspend = true".into(),
-            "*/5 * * * * <none> True 0 <none> <none> 2m31s",
-        ),
-        (
-            "spec.schedule = \"0 0 30 2 *\"".into(),
-            "0 0 30 2 * <none> False 0 <none> never 2m31s",
-        ),
-        (
-            "spec.schedule = \"0 10 * * *\"\nspec.timeZone = \"Europe/Berlin\"\nstatus.active = [{},{}]"
-                .into(),
-            "0 10 * * * Europe/Berlin False 2 <none> in 57m 2m31s",
-        ),
-        (
-            "spec.schedule = \"@every 1m\"".into(),
-            "@every 1m <none> False 0 <none> in 29s 2m31s",
-        ),
-        (
-            format!("spec.schedule = \"@every 1m\"\n{}", last(50)),
-            "@every 1m <none> False 0 101s in 19s 2m31s",
-        ),
-    ];
-    for (changes, row) in cases {
-        let cron_job = changed(&created(object(GOOD)), &changes);
-        let cells = kinds::cells(&cron_job, NOW.plus_seconds(151));
-        assert_eq!(cells[..7].join(" "), row, "{changes}");
-        assert_eq!(cells[7..], ["a", "busybox", "<none>"]);
-        assert_eq!(cells.len(), kinds::columns(cron_job.kind()).len());
-    }
+    check_rows(
+        &created(object(GOOD)),
+        NOW.plus_seconds(151),
+        r#"
+        nothing => */5 * * * * | <none> | False | 0 | <none> | in 2m29s | 2m31s | a | busybox | <none>
+        status.lastScheduleTime = "2027-01-15T08:00:00Z" => */5 * * * * | <none> | False | 0 | 2m31s | in 2m29s
+        spec.suspend = true => */5 * * * * | <none> | True | 0 | <none> | <none>
+        spec.schedule = "0 0 30 2 *" => 0 0 30 2 * | <none> | False | 0 | <none> | never
+        spec.schedule = "0 10 * * *"; spec.timeZone = "Europe/Berlin" => 0 10 * * * | Europe/Berlin | False | 0 | <none> | in 57m
+        status.active = [{},{}] => */5 * * * * | <none> | False | 2
+        spec.schedule = "@every 1m" => @every 1m | <none> | False | 0 | <none> | in 29s
+        spec.schedule = "@every 1m"; status.lastScheduleTime = "2027-01-15T08:00:50Z" => @every 1m | <none> | False | 0 | 101s | in 19s
+        "#,
+    );
 }

@@ -116,6 +116,21 @@ pub(super) fn check_status_update(old: &Object, table: &str) {
     }
 }
 
+/// A table: each line has changes to an object, or `nothing`, and the first cells of its row after them.
+pub(super) fn check_rows(object: &Object, now: Time, table: &str) {
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (changes, row) = line
+            .split_once(" => ")
+            .unwrap_or_else(|| panic!("no ' => ' in {line}"));
+        let changes = if changes == "nothing" { "" } else { changes };
+        let object = changed(object, &changes.replace("; ", "\n"));
+        let cells = super::cells(&object, now);
+        assert_eq!(cells.len(), super::columns(object.kind()).len());
+        let row: Vec<&str> = row.split('|').map(str::trim).collect();
+        assert_eq!(cells[..row.len()], row, "{changes}");
+    }
+}
+
 /// A line of a table.
 struct Case {
     changes: String,

@@ -49,12 +49,12 @@ fn changes() {
     );
     check_status_update(
         &replica_set,
-        r#"
+        "
         status.replicas = 2; status.readyReplicas = 2; status.availableReplicas = 1 => fine
         status.replicas = -1 => status.replicas: 0 or more
         status.fullyLabeledReplicas = 1 => status.fullyLabeledReplicas: more than replicas
         status.replicas = 2; status.availableReplicas = 1 => status.availableReplicas: readyReplicas
-        "#,
+        ",
     );
 }
 

@@ -8,7 +8,7 @@ use bosun_proto::{Object, Resource};
 use super::{add_count, from_template};
 use crate::kinds;
 use crate::kinds::fixtures::{
-    NOW, changed, check, check_status_update, check_update, created, errors, object,
+    NOW, changed, check, check_rows, check_status_update, check_update, created, errors, object,
 };
 
 const GOOD: &str = "
@@ -241,9 +241,9 @@ fn what_may_change() {
     );
     check_update(
         &created(object(GOOD)),
-        r#"
+        "
         spec.completions = 2; spec.parallelism = 2 => spec.completions: anew
-        "#,
+        ",
     );
 }
 
@@ -354,60 +354,26 @@ fn a_job_from_a_template_is_complete() {
 
 #[test]
 fn rows() {
-    let at = |seconds: i64| NOW.plus_seconds(seconds).to_string();
-    let condition = |kind: &str, when: &str| {
-        format!("{{\"type\":\"{kind}\",\"status\":\"True\",\"lastTransitionTime\":\"{when}\"}}")
-    };
-    let start = format!("status.startTime = \"{}\"", at(5));
-    let cases = [
-        (
-            "spec.completions = 4\nstatus.succeeded = 2".to_owned(),
-            "Running 2/4  10m",
-        ),
-        (start.clone(), "Running 0/1 9m55s 10m"),
-        (
-            "spec.completions = -\nspec.parallelism = 3".to_owned(),
-            "Running 0/1 of 3  10m",
-        ),
-        (
-            format!(
-                "{start}\nstatus.completionTime = \"{}\"\nstatus.conditions[0] = {}",
-                at(35),
-                condition("Complete", &at(35))
-            ),
-            "Complete 0/1 30s 10m",
-        ),
-        (
-            format!("{start}\nstatus.conditions[0] = {}", condition("Failed", &at(15))),
-            "Failed 0/1 10s 10m",
-        ),
-        (
-            format!("status.conditions[0] = {}", condition("Suspended", &at(1))),
-            "Suspended 0/1  10m",
-        ),
-        (
-            format!("status.conditions[0] = {}", condition("FailureTarget", &at(1))),
-            "FailureTarget 0/1  10m",
-        ),
-        (
-            format!("metadata.deletionTimestamp = \"{}\"", at(1)),
-            "Terminating 0/1  10m",
-        ),
-    ];
-    for (changes, row) in cases {
-        let job = changed(&created(object(GOOD)), &changes);
-        let cells = kinds::cells(&job, NOW.plus_seconds(600));
-        assert_eq!(cells[..4].join(" "), row, "{changes}");
-        assert_eq!(
-            cells[4..],
-            [
-                "a",
-                "busybox",
-                "batch.kubernetes.io/controller-uid=9d9c9b2e-0000-4000-8000-000000000001"
-            ]
-        );
-        assert_eq!(cells.len(), kinds::columns(job.kind()).len());
-    }
+    let table = r#"
+        spec.completions = 4; status.succeeded = 2 => Running | 2/4 | | 10m | a | busybox
+        START => Running | 0/1 | 9m55s | 10m
+        spec.completions = -; spec.parallelism = 3 => Running | 0/1 of 3 | | 10m
+        START; status.completionTime = "2027-01-15T08:00:35Z"; HOLDS("Complete") => Complete | 0/1 | 30s | 10m
+        START; HOLDS("Failed") => Failed | 0/1 | 10s | 10m
+        HOLDS("Suspended") => Suspended | 0/1 | | 10m
+        HOLDS("FailureTarget") => FailureTarget | 0/1 | | 10m
+        HOLDS("SuccessCriteriaMet") => SuccessCriteriaMet | 0/1 | | 10m
+        metadata.deletionTimestamp = "2027-01-15T08:00:01Z" => Terminating | 0/1 | | 10m
+        "#
+    .replace("START", r#"status.startTime = "2027-01-15T08:00:05Z""#)
+    .replace(
+        "HOLDS(",
+        r#"status.conditions[0] = {"status":"True","lastTransitionTime":"2027-01-15T08:00:15Z","type":"#,
+    )
+    .replace("\") =>", "\"} =>");
+    check_rows(&created(object(GOOD)), NOW.plus_seconds(600), &table);
+    let selector = "batch.kubernetes.io/controller-uid=9d9c9b2e-0000-4000-8000-000000000001";
+    assert_eq!(kinds::cells(&created(object(GOOD)), NOW)[6], selector);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use bosun_proto::{Object, Resource};
 
 use super::{finished_at, from_template, is_active, is_ready, set_condition};
 use crate::kinds;
-use crate::kinds::fixtures::{NOW, changed, check_status_update, check_update, created, errors, object};
+use crate::kinds::fixtures::{
+    NOW, changed, check_rows, check_status_update, check_update, created, errors, object,
+};
 
 const GOOD: &str = "
 apiVersion: v1
@@ -19,10 +21,7 @@ spec:
   - {name: b, image: busybox, command: [sh]}
 ";
 
-#[test]
-fn a_created_pod_has_defaults() {
-    let pod = created(object(
-        "
+const SPARSE: &str = "
 apiVersion: v1
 kind: Pod
 metadata: {name: p, namespace: default}
@@ -44,10 +43,8 @@ spec:
     livenessProbe: {httpGet: {port: 80}, failureThreshold: 9}
   - {name: b, image: 'busybox:1@sha256:0'}
 status: {phase: Running, podIP: 10.0.0.1}
-",
-    ));
-    let expected = object(
-        "
+";
+const COMPLETED: &str = "
 apiVersion: v1
 kind: Pod
 metadata:
@@ -99,8 +96,12 @@ spec:
     terminationMessagePolicy: File
     resources: {}
 status: {phase: Pending, qosClass: Burstable}
-",
-    );
+";
+
+#[test]
+fn a_created_pod_has_defaults() {
+    let pod = created(object(SPARSE));
+    let expected = object(COMPLETED);
     assert_eq!(pod.to_json(), expected.to_json());
     let mut again = pod.clone();
     kinds::fill_defaults(&mut again);
@@ -299,95 +300,53 @@ fn a_pod_ended_when_its_last_container_did_or_else_as_well_as_can_be_told() {
 
 #[test]
 fn rows() {
-    let state = |name: &str, ready: bool, restarts: i32, state: &str| {
-        format!(
-            "{{\"name\":\"{name}\",\"ready\":{ready},\"restartCount\":{restarts},\"state\":{{{state}}},\
-                 \"lastState\":{{\"terminated\":{{\"exitCode\":1,\"finishedAt\":\"{}\"}}}}}}",
-            NOW.plus_seconds(300)
-        )
-    };
-    let containers = |states: &[String]| {
-        format!(
-            "status.containerStatuses = [{}]\nstatus.phase = \"Running\"",
-            states.join(",")
-        )
-    };
-    let running = "\"running\":{}";
-    let ended = "\"terminated\":{\"exitCode\":0,\"reason\":\"Completed\"}";
-    let waits = "\"waiting\":{\"reason\":\"CrashLoopBackOff\"}";
-    let init = |state_text: &str| {
-        format!(
-            "spec.initContainers = [{{\"name\":\"i\",\"image\":\"x\"}},{{\"name\":\"k\",\"image\":\"x\"}}]
-                 status.initContainerStatuses = [{}]",
-            state("i", false, 1, state_text)
-        )
-    };
-    let ready = "status.conditions[0] = {\"type\":\"Ready\",\"status\":\"True\"}";
-    let both = |one: &str, other: &str| containers(&[state("a", true, 3, one), state("b", true, 1, other)]);
-    let cases = [
-        (String::new(), "0/2 Pending 0 10m"),
-        (both(running, running), "2/2 Running 4 (5m ago) 10m"),
-        (both(running, waits), "1/2 CrashLoopBackOff 4 (5m ago) 10m"),
-        (both(ended, waits), "0/2 Completed 4 (5m ago) 10m"),
-        (both(ended, running), "1/2 NotReady 4 (5m ago) 10m"),
-        (
-            format!("{}\n{ready}", both(ended, running)),
-            "1/2 Running 4 (5m ago) 10m",
-        ),
-        (
-            both("\"terminated\":{\"exitCode\":3}", running),
-            "1/2 ExitCode:3 4 (5m ago) 10m",
-        ),
-        (
-            both("\"terminated\":{\"exitCode\":137,\"signal\":9}", running),
-            "1/2 Signal:9 4 (5m ago) 10m",
-        ),
-        (
-            both("\"terminated\":{\"exitCode\":1,\"reason\":\"Error\"}", running),
-            "1/2 Error 4 (5m ago) 10m",
-        ),
-        (
-            init("\"waiting\":{\"reason\":\"PodInitializing\"}"),
-            "0/2 Init:0/2 1 (5m ago) 10m",
-        ),
-        (
-            init("\"waiting\":{\"reason\":\"CrashLoopBackOff\"}"),
-            "0/2 Init:CrashLoopBackOff 1 (5m ago) 10m",
-        ),
-        (
-            init("\"terminated\":{\"exitCode\":2}"),
-            "0/2 Init:ExitCode:2 1 (5m ago) 10m",
-        ),
-        (
-            init("\"terminated\":{\"exitCode\":2,\"reason\":\"Error\"}"),
-            "0/2 Init:Error 1 (5m ago) 10m",
-        ),
-        (init(ended), "0/2 Pending 0 10m"),
-        (
-            "status.phase = \"Failed\"\nstatus.reason = \"NodeLost\"".into(),
-            "0/2 NodeLost 0 10m",
-        ),
-        (
-            "metadata.deletionTimestamp = \"2027-01-15T08:00:00Z\"".into(),
-            "0/2 Terminating 0 10m",
-        ),
-        (
-            "metadata.deletionTimestamp = \"2027-01-15T08:00:00Z\"\nstatus.phase = \"Succeeded\"".into(),
-            "0/2 Succeeded 0 10m",
-        ),
-        (
-            "metadata.deletionTimestamp = \"2027-01-15T08:00:00Z\"\nstatus.reason = \"NodeLost\"".into(),
-            "0/2 Unknown 0 10m",
-        ),
-    ];
-    for (changes, row) in cases {
-        let pod = changed(&created(object(GOOD)), &changes);
-        assert_eq!(
-            kinds::cells(&pod, NOW.plus_seconds(600))[..4].join(" "),
-            row,
-            "{changes}"
-        );
-    }
+    let ended = r#""terminated":{"exitCode":0,"reason":"Completed"}"#;
+    let table = r#"
+        nothing => 0/2 | Pending | 0 | 10m
+        BOTH(RUNS, RUNS) => 2/2 | Running | 4 (5m ago) | 10m
+        BOTH(RUNS, WAITS) => 1/2 | CrashLoopBackOff | 4 (5m ago) | 10m
+        BOTH(ENDED, WAITS) => 0/2 | Completed | 4 (5m ago) | 10m
+        BOTH(ENDED, RUNS) => 1/2 | NotReady | 4 (5m ago) | 10m
+        BOTH(ENDED, RUNS); status.conditions[0] = {"type":"Ready","status":"True"} => 1/2 | Running | 4 (5m ago) | 10m
+        BOTH("terminated":{"exitCode":3}, RUNS) => 1/2 | ExitCode:3 | 4 (5m ago) | 10m
+        BOTH("terminated":{"exitCode":137,"signal":9}, RUNS) => 1/2 | Signal:9 | 4 (5m ago) | 10m
+        BOTH("terminated":{"exitCode":1,"reason":"Error"}, RUNS) => 1/2 | Error | 4 (5m ago) | 10m
+        status.phase = "Failed"; status.reason = "NodeLost" => 0/2 | NodeLost
+        DELETED => 0/2 | Terminating
+        DELETED; status.phase = "Succeeded" => 0/2 | Succeeded
+        DELETED; status.reason = "NodeLost" => 0/2 | Unknown
+        "#
+    .replace("BOTH(", r#"status.phase = "Running"; status.containerStatuses = [{"name":"b",B,"state":{"#)
+    .replace(", RUNS)", r#"}},{"name":"a",A,"state":{RUNS}}]"#)
+    .replace(", WAITS)", r#"}},{"name":"a",A,"state":{WAITS}}]"#)
+    .replace("A,", r#""ready":true,"restartCount":3,"#)
+    .replace("B,", r#""ready":true,"restartCount":1,"lastState":{"terminated":{"finishedAt":"2027-01-15T08:05:00Z"}},"#)
+    .replace("RUNS", r#""running":{}"#)
+    .replace("WAITS", r#""waiting":{"reason":"CrashLoopBackOff"}"#)
+    .replace("ENDED", ended)
+    .replace("DELETED", r#"metadata.deletionTimestamp = "2027-01-15T08:00:00Z""#);
+    check_rows(&created(object(GOOD)), NOW.plus_seconds(600), &table);
+}
+
+#[test]
+fn rows_while_init_containers_run() {
+    let table = r#"
+        INIT {"waiting":{"reason":"PodInitializing"}}}] => 0/2 | Init:0/2 | 1 (5m ago) | 10m
+        INIT {"waiting":{"reason":"CrashLoopBackOff"}}}] => 0/2 | Init:CrashLoopBackOff | 1 (5m ago) | 10m
+        INIT {"terminated":{"exitCode":2}}}] => 0/2 | Init:ExitCode:2 | 1 (5m ago) | 10m
+        INIT {"terminated":{"exitCode":2,"reason":"Error"}}}] => 0/2 | Init:Error | 1 (5m ago) | 10m
+        INIT {"terminated":{"exitCode":0}}}] => 0/2 | Pending | 0 | 10m
+        "#
+    .replace(
+        "INIT",
+        r#"status.initContainerStatuses = [{"name":"i","restartCount":1,"lastState":{"terminated":{"finishedAt":"2027-01-15T08:05:00Z"}},"state":"#,
+    );
+    let init = r#"spec.initContainers = [{"name":"i","image":"x"},{"name":"k","image":"x"}]"#;
+    check_rows(
+        &changed(&created(object(GOOD)), init),
+        NOW.plus_seconds(600),
+        &table,
+    );
 }
 
 #[test]

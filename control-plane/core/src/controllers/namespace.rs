@@ -61,11 +61,7 @@ impl Controller for NamespaceController {
             Some(namespace) => ends(namespace),
             None => change.new.is_some(),
         };
-        if is_left_behind {
-            vec![key]
-        } else {
-            Vec::new()
-        }
+        if is_left_behind { vec![key] } else { Vec::new() }
     }
 
     fn reconcile(&self, snapshot: &Snapshot, key: &Key, now: Time) -> Plan {

@@ -156,7 +156,10 @@ fn the_built_in_ones_are_made_once() {
         .list(Kind::Namespace, None)
         .map(|object| object.metadata().name.clone())
         .collect();
-    assert_eq!(names, ["default", "kube-node-lease", "kube-public", "kube-system"]);
+    assert_eq!(
+        names,
+        ["default", "kube-node-lease", "kube-public", "kube-system"]
+    );
     assert_eq!(bootstrap(&fixture.snapshot(), now), []);
     let system = fixture.get::<Namespace>("kube-system");
     assert_eq!(namespace::status(&system).phase, "Active");

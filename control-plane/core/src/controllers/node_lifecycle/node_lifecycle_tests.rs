@@ -4,8 +4,8 @@ use bosun_proto::batch_v1::Job;
 use bosun_proto::core_v1::{Node, Pod};
 use bosun_proto::{Key, Kind, Resource};
 
-use super::*;
 use super::pods::OnNodeLoss::{Keep, Stop};
+use super::*;
 use crate::kinds::pod;
 use crate::testing::Fixture;
 

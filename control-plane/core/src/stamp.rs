@@ -24,7 +24,11 @@ pub struct Stamp<'a> {
 impl Stamp<'_> {
     /// Gives a new object its uid, name, time of creation and generation, where it has none yet.
     pub fn complete(&mut self, object: &mut Object) {
-        let uid = if object.metadata().uid.is_empty() { self.uid() } else { object.metadata().uid.clone() };
+        let uid = if object.metadata().uid.is_empty() {
+            self.uid()
+        } else {
+            object.metadata().uid.clone()
+        };
         let suffix = self.suffix();
         let metadata = object.metadata_mut();
         metadata.uid = uid;
@@ -69,7 +73,10 @@ fn letters(mut bits: u64) -> String {
 }
 
 fn generated_name(generate_name: &str, suffix: &str) -> String {
-    let base: String = generate_name.chars().take(GENERATED_NAME_MAX - SUFFIX_LENGTH).collect();
+    let base: String = generate_name
+        .chars()
+        .take(GENERATED_NAME_MAX - SUFFIX_LENGTH)
+        .collect();
     base + suffix
 }
 
@@ -98,7 +105,10 @@ mod tests {
     fn a_generated_name_keeps_within_a_dns_label_and_ends_with_five_letters() {
         let generate_name = "n".repeat(80);
         let mut pod = Object::from(Pod {
-            metadata: Some(ObjectMeta { generate_name, ..ObjectMeta::default() }),
+            metadata: Some(ObjectMeta {
+                generate_name,
+                ..ObjectMeta::default()
+            }),
             ..Pod::default()
         });
         let mut seed = 7_u64;
@@ -107,10 +117,20 @@ mod tests {
             seed
         };
         let now = Time::from_millis(1_000);
-        Stamp { now, entropy: &mut entropy }.complete(&mut pod);
+        Stamp {
+            now,
+            entropy: &mut entropy,
+        }
+        .complete(&mut pod);
         let metadata = pod.metadata();
         assert_eq!(metadata.name.len(), GENERATED_NAME_MAX);
-        assert!(metadata.name.bytes().skip(58).all(|letter| SUFFIX_LETTERS.contains(&letter)));
+        assert!(
+            metadata
+                .name
+                .bytes()
+                .skip(58)
+                .all(|letter| SUFFIX_LETTERS.contains(&letter))
+        );
         assert_eq!(metadata.creation_timestamp, Some(now));
         assert_eq!(metadata.uid.len(), 36);
         assert_eq!(metadata.generation, 1);

@@ -19,7 +19,7 @@ use std::time::Duration;
     after_help = "Examples:\n  bosun delete job hello\n  bosun delete -f job.yaml\n  bosun delete pods -l app=web\n  bosun delete jobs --all"
 )]
 pub(crate) struct Args {
-    /// KIND NAME..., KIND/NAME..., or KIND[,KIND] with -l or --all
+    /// KIND NAME..., KIND/NAME..., or KIND,KIND... with -l or --all
     #[arg(
         value_name = "WHAT",
         required_unless_present = "files",

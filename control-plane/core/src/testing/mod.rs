@@ -4,9 +4,12 @@
 //! Nothing here is part of a server. Other crates get it with the feature `testing`.
 
 mod agents;
+mod clients;
 mod fields;
 mod fixture;
 mod laws;
+mod leader;
+mod looks;
 mod manifests;
 pub mod script;
 mod select;

@@ -15,6 +15,7 @@
 //! set job x suspend=true                changes a field of the spec
 //! delete job x Foreground               Background, Foreground or Orphan; the kind chooses when left out
 //! delete-pods job x                     deletes each of its pods
+//! find-node n1 Silent                   the leader hears nothing of a node: Heard, Silent or Lost
 //! new-leader                            a new leader starts from what is stored
 //! expect job x succeeded=1 active=0     fields of status, spec, metadata, or from the root; `-` is absent
 //! expect job x condition=Complete       or Complete/CompletionsReached; != for not
@@ -97,6 +98,7 @@ fn carry_out(
             Err(message) => return Ok(vec![message]),
         },
         ["advance", span] => fixture.advance(seconds(span)?),
+        ["find-node", name, standing] => fixture.find_node(name, select::standing(standing)?),
         ["new-leader"] => fixture.change_leader(),
         ["delete", kind, name, propagation @ ..] => {
             let key = select::key(select::kind(kind)?, name);

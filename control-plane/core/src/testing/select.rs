@@ -5,12 +5,23 @@ use bosun_proto::{Key, Kind, Resource};
 
 use super::fixture::{Fixture, NAMESPACE};
 use crate::kinds::pod;
+use crate::liveness::Standing;
 
 const INDEX_ANNOTATION: &str = "batch.kubernetes.io/job-completion-index";
 
 /// A kind by the words an operator uses: `job`, `jobs`, `cronjob`, `rs`.
 pub(super) fn kind(word: &str) -> Result<Kind, String> {
     Kind::parse_word(word).ok_or_else(|| format!("no kind is called {word}"))
+}
+
+/// What the leader hears of a node: `Heard`, `Silent`, `Lost`.
+pub(super) fn standing(word: &str) -> Result<Standing, String> {
+    match word {
+        "Heard" => Ok(Standing::Heard),
+        "Silent" => Ok(Standing::Silent),
+        "Lost" => Ok(Standing::Lost),
+        _ => Err(format!("{word} is none of Heard, Silent and Lost")),
+    }
 }
 
 /// The key of an object in the scripts' namespace.

@@ -11,6 +11,7 @@ use bosun_proto::{Key, Kind, Object, Resource};
 use super::fixture::Fixture;
 use super::laws::{self, Laws};
 use crate::kinds::pod;
+use crate::liveness::Standing;
 
 /// Runs `steps` steps that follow from `seed`, then lets everything come to rest.
 ///
@@ -64,11 +65,19 @@ impl Simulation {
                 self.fixture.let_time_pass(seconds);
                 format!("{seconds} s pass")
             }
-            _ => {
+            _ if self.pick(2) == 0 => {
                 self.fixture.change_leader();
                 "a new leader".to_owned()
             }
+            _ => self.node(),
         }
+    }
+
+    /// Node n2 falls silent, is lost, or is heard again.
+    fn node(&mut self) -> String {
+        let standing = [Standing::Heard, Standing::Silent, Standing::Lost][self.pick(3)];
+        self.fixture.find_node("n2", standing);
+        format!("n2 is {standing:?}")
     }
 
     fn agent(&mut self) -> String {

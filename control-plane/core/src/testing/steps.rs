@@ -1,6 +1,7 @@
 //! The fixture in single steps, for the simulator: decisions are made at one time and applied at another.
 
-use super::fixture::{Fixture, Flight};
+use super::fixture::Fixture;
+use super::leader::Flight;
 use crate::controllers::CONTROLLERS;
 
 /// At most so many keys are decided in one step.

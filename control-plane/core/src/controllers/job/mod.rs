@@ -131,3 +131,6 @@ fn is_managed_here(job: &Job) -> bool {
 fn replaces_ending_pods(job: &Job) -> bool {
     job::spec(job).pod_replacement_policy.as_deref() != Some("Failed")
 }
+
+#[cfg(test)]
+mod job_tests;

@@ -89,6 +89,8 @@ impl<'a> Scene<'a> {
             terminating,
         } = draft;
         let observed = [active, ready, terminating].map(|count| i32::try_from(count).unwrap_or(i32::MAX));
+        // New pods carry no version themselves; the write to the Job is what refuses them when the Job is gone or changed.
+        let makes_pods = plan.writes.iter().any(|write| matches!(write, Write::Create(_)));
         let write = if status != *self.status {
             status.active = observed[0];
             status.ready = Some(observed[1]);
@@ -96,8 +98,9 @@ impl<'a> Scene<'a> {
             let mut job = self.job.as_ref().clone();
             job.status = Some(status);
             Write::replace(&Object::from(self.job.clone()), job)
-        } else if (status.active, status.ready, status.terminating)
-            != (observed[0], Some(observed[1]), Some(observed[2]))
+        } else if makes_pods
+            || (status.active, status.ready, status.terminating)
+                != (observed[0], Some(observed[1]), Some(observed[2]))
         {
             let metadata = self.job.metadata();
             Write::Progress(Progress {

@@ -156,7 +156,10 @@ impl<R: Runtime> Agent<R> {
                 let Some(record) = self.pods.records.get_mut(&id.pod_uid) else {
                     return BTreeSet::new();
                 };
-                record.observe(&event);
+                if let Some(note) = record.observe(&event) {
+                    let report = event_report(record, note, now);
+                    self.outbox.put_event(report);
+                }
                 return BTreeSet::from([Arc::clone(&id.pod_uid)]);
             }
             News::Server(FromServer::Opened) => {

@@ -85,7 +85,7 @@ impl Life {
             id: self.id(name),
             at: at(self.now),
         };
-        self.record.observe(&event);
+        assert_eq!(self.record.observe(&event), None);
         self.step()
     }
 
@@ -112,7 +112,9 @@ impl Life {
                 finished_at: at(self.now),
             },
         };
-        self.record.observe(&event);
+        let note = self.record.observe(&event);
+        self.notes
+            .extend(note.map(|note| format!("{}: {}", note.reason, note.message)));
         self.step()
     }
 
@@ -446,6 +448,15 @@ fn a_container_without_a_command_fails_with_the_reason() {
     let mut life = self::life("Always", &[], &[r#"{"name": "a"}"#.to_owned()], "");
     assert_eq!((life.step().as_str(), life.look_again), ("", Some(10)));
     assert_eq!(life.told("a"), "waiting CrashLoopBackOff x1 | 128");
+}
+
+#[test]
+fn a_start_that_fails_is_told() {
+    let mut life = simple("Never");
+    life.step();
+    life.ended("a", 128);
+    assert_eq!(life.phase(), (Phase::Failed, true));
+    assert_eq!(life.notes, ["Failed: container \"a\" cannot be started: "]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use bosun_host::WallTime;
 use bosun_proto::core_v1::{Container, Pod, PodCondition};
 use bosun_proto::scalars::Amount;
 
+pub use self::life::Note;
 pub use self::restart::BackOff;
 pub use self::seed::seed;
 use crate::runtime::{ContainerId, Ended, RuntimeEvent};
@@ -240,8 +241,9 @@ impl PodRecord {
         self.pod = pod;
     }
 
-    /// Takes in what the runtime tells. What is about another run than the current one is old news.
-    pub fn observe(&mut self, event: &RuntimeEvent) {
+    /// Takes in what the runtime tells, and says what of it is worth an Event. What is about another run than the current
+    /// one is old news.
+    pub fn observe(&mut self, event: &RuntimeEvent) -> Option<Note> {
         let (id, state) = match event {
             RuntimeEvent::Started { id, at } => (id, ContainerState::Running { started_at: *at }),
             RuntimeEvent::Ended { id, ended } => (id, ContainerState::Ended(ended.clone())),
@@ -250,17 +252,26 @@ impl PodRecord {
             .containers
             .iter_mut()
             .find(|container| container.name == id.container && container.run == id.run);
-        let Some(container) = current else {
-            return;
-        };
+        let container = current?;
         match (&container.state, &state) {
             (ContainerState::Starting, ContainerState::Running { .. }) => container.has_run = true,
             (ContainerState::Starting | ContainerState::Running { .. }, ContainerState::Ended(ended)) => {
                 container.has_run |= ended.started_at.is_some();
             }
             // States only move forward.
-            _ => return,
+            _ => return None,
         }
         container.state = state;
+        match event {
+            RuntimeEvent::Ended { ended, .. } if ended.started_at.is_none() => Some(Note {
+                warning: true,
+                reason: "Failed",
+                message: format!(
+                    "container {:?} cannot be started: {}",
+                    container.name, ended.message
+                ),
+            }),
+            RuntimeEvent::Started { .. } | RuntimeEvent::Ended { .. } => None,
+        }
     }
 }

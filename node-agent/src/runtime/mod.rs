@@ -221,6 +221,6 @@ pub trait Runtime: Send + Sync + 'static {
     /// The output of a container, during and after its run. The error says why there is none.
     fn logs(&self, request: LogRequest) -> impl Future<Output = Result<LogStream, String>> + Send;
 
-    /// Ends every container at once and waits for it, a few seconds at most; for a stop of the agent.
+    /// Ends every container, with a few seconds to clean up, and starts none any more; for a stop of the agent.
     fn stop_all(&self) -> impl Future<Output = ()> + Send;
 }

@@ -19,7 +19,7 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -43,8 +43,10 @@ const LAUNCHERS: usize = 2;
 const LAUNCH_QUEUE_MAX: usize = 1024;
 /// Pieces of output that may wait for a slow reader.
 const LOG_PIECES_MAX: usize = 4;
+/// How long containers may clean up when the agent stops.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long a stop of the agent waits for killed containers.
-const STOP_ALL_MAX: Duration = Duration::from_secs(3);
+const STOP_KILL_MAX: Duration = Duration::from_secs(3);
 
 /// The process runtime of one agent.
 pub struct ProcessRuntime {
@@ -60,8 +62,10 @@ struct Shared {
     running: Mutex<BTreeMap<ContainerId, Running>>,
     /// Starts under way: a process may exist that is not in the table yet.
     launching: AtomicUsize,
-    /// Something left the table.
-    ended: Notify,
+    /// The table of what runs, or what is being started, changed.
+    changed: Notify,
+    /// The agent stops: nothing is started any more.
+    stopping: AtomicBool,
 }
 
 /// What exists once [`Runtime::recover`] was called.
@@ -100,7 +104,8 @@ impl ProcessRuntime {
                 taken_up: OnceLock::new(),
                 running: Mutex::default(),
                 launching: AtomicUsize::new(0),
-                ended: Notify::new(),
+                changed: Notify::new(),
+                stopping: AtomicBool::new(false),
             }),
         }
     }
@@ -228,29 +233,41 @@ impl Runtime for ProcessRuntime {
 
     async fn stop_all(&self) {
         let shared = &self.shared;
-        let gone = async {
-            loop {
-                let ended = shared.ended.notified();
-                {
-                    let running = shared.running();
-                    if running.is_empty() && shared.launching.load(Ordering::SeqCst) == 0 {
-                        return;
-                    }
-                    for (id, entry) in running.iter() {
-                        let sent = kill_process_group(entry.pid, Signal::KILL);
-                        tracing::debug!(container = %id, ?sent, "killed because the agent stops");
-                    }
-                }
-                ended.await;
+        shared.stopping.store(true, Ordering::SeqCst);
+        for (signal, patience) in [(Signal::TERM, STOP_GRACE), (Signal::KILL, STOP_KILL_MAX)] {
+            if tokio::time::timeout(patience, shared.signal_until_gone(signal))
+                .await
+                .is_ok()
+            {
+                return;
             }
-        };
-        if tokio::time::timeout(STOP_ALL_MAX, gone).await.is_err() {
-            tracing::warn!("some containers did not end with the agent; the next start ends them");
         }
+        tracing::warn!("some containers did not end with the agent; the next start ends them");
     }
 }
 
 impl Shared {
+    /// Signals each running container once, also those that are only just starting, and waits until there is none.
+    async fn signal_until_gone(&self, signal: Signal) {
+        let mut signalled = BTreeSet::new();
+        loop {
+            let changed = self.changed.notified();
+            {
+                let running = self.running();
+                if running.is_empty() && self.launching.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                for (id, entry) in running.iter() {
+                    if signalled.insert(id.clone()) {
+                        let sent = kill_process_group(entry.pid, signal);
+                        tracing::debug!(container = %id, ?signal, ?sent, "signalled because the agent stops");
+                    }
+                }
+            }
+            changed.await;
+        }
+    }
+
     fn running(&self) -> MutexGuard<'_, BTreeMap<ContainerId, Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -261,7 +278,7 @@ impl Shared {
         running.remove(id);
         let status = wait();
         drop(running);
-        self.ended.notify_waiters();
+        self.changed.notify_waiters();
         status
     }
 
@@ -296,6 +313,11 @@ async fn launch_all(shared: Arc<Shared>, queue: Arc<tokio::sync::Mutex<mpsc::Rec
             return;
         };
         shared.launching.fetch_add(1, Ordering::SeqCst);
+        if shared.stopping.load(Ordering::SeqCst) {
+            // Dropping the reply leaves the container as if it had never been asked for.
+            shared.launching.fetch_sub(1, Ordering::SeqCst);
+            continue;
+        }
         let disk = &*shared.host.disk;
         let taken_up = shared.taken_up.get();
         let group = taken_up.and_then(|taken_up| taken_up.cgroups.make(disk, &spec.id, spec.limits));
@@ -320,9 +342,7 @@ async fn launch_all(shared: Arc<Shared>, queue: Arc<tokio::sync::Mutex<mpsc::Rec
             }
         });
         shared.launching.fetch_sub(1, Ordering::SeqCst);
-        if result.is_err() {
-            shared.ended.notify_waiters();
-        }
+        shared.changed.notify_waiters();
         if reply.send(result).is_err() {
             // Only when the async runtime is going down; the next start of the agent ends the process.
             tracing::debug!(container = %spec.id, "nobody watches a started process");
@@ -339,9 +359,9 @@ async fn run(shared: Arc<Shared>, spec: ContainerSpec) {
     let id = spec.id.clone();
     let (reply, started) = oneshot::channel();
     let asked = taken_up.launches.send(Launch { spec, reply }).await;
-    let result = match (asked, started.await) {
-        (Ok(()), Ok(result)) => result,
-        (Err(_), _) | (_, Err(_)) => Err("the launcher threads are gone".to_owned()),
+    let (Ok(()), Ok(result)) = (asked, started.await) else {
+        tracing::debug!(container = %id, "not started because the agent stops");
+        return;
     };
     let ended = match result {
         Ok(begun) => {

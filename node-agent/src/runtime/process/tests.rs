@@ -332,15 +332,27 @@ async fn the_previous_run_can_be_read_after_a_restart() {
 }
 
 #[tokio::test]
-async fn stopping_the_agent_ends_every_container() {
+async fn stopping_the_agent_ends_every_container_and_starts_none() {
     let mut rig = rig().await;
-    for pod in ["p", "q"] {
-        rig.runtime.start(shell(pod, "sleep 30"));
-        rig.started().await;
-    }
+    rig.runtime.start(shell("p", "exec sleep 30"));
+    rig.started().await;
+    rig.runtime.start(shell(
+        "q",
+        "exec 2>/dev/null; trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done",
+    ));
+    rig.started().await;
+    let up = rig.open("q", true).await.recv().await;
+    assert_eq!(up.unwrap().unwrap(), "up\n");
     rig.runtime.stop_all().await;
-    assert_eq!(rig.ended().await.exit_code, 137);
-    assert_eq!(rig.ended().await.exit_code, 137);
+    let mut codes = [rig.ended().await.exit_code, rig.ended().await.exit_code];
+    codes.sort_unstable();
+    assert_eq!(codes, [9, 143]);
+    rig.runtime.start(shell("late", "true"));
+    // Only when the task has given up is the last sender of events the runtime's own.
+    while Arc::strong_count(&rig.runtime.shared) > 1 + LAUNCHERS {
+        tokio::task::yield_now().await;
+    }
+    assert!(rig.events.try_recv().is_err(), "nothing was started");
 }
 
 #[tokio::test]

@@ -75,11 +75,16 @@ impl Fixture {
 
     /// [`Fixture::stop`] for every pod that is being deleted and has a node; then settles.
     pub fn stop_ending(&mut self) {
+        self.stop_all();
+        self.settle();
+    }
+
+    /// The same without settling.
+    pub(super) fn stop_all(&mut self) {
         let ending = |pod: &Pod| pod::is_ending(pod) && !pod::spec(pod).node_name.is_empty();
         for pod in self.pods().into_iter().filter(ending) {
             self.stop(&pod.metadata().name);
         }
-        self.settle();
     }
 
     fn report(&mut self, name: &str, stopped: bool, change: impl FnOnce(&Pod, &mut PodStatus)) {

@@ -189,8 +189,17 @@ fn counters_only_grow(change: &Change) -> Result<(), String> {
 
 /// A Job never makes a pod that it does not need: not more than run in parallel, not more than are missing, no index twice.
 fn is_wanted(snapshot: &Snapshot, new: &Pod) -> Result<(), String> {
-    let owner = kinds::controller_of(new.metadata()).and_then(|owner| snapshot.by_uid(&owner.uid));
-    let Some(job) = owner.and_then(Job::from_object) else {
+    let Some(reference) = kinds::controller_of(new.metadata()) else {
+        return Ok(());
+    };
+    let Some(owner) = snapshot.by_uid(&reference.uid) else {
+        return Err(format!(
+            "{} is made for {}, which is gone",
+            new.key(),
+            reference.name
+        ));
+    };
+    let Some(job) = Job::from_object(owner) else {
         return Ok(());
     };
     let pods = snapshot.controlled_by::<Pod>(&job.metadata().uid);

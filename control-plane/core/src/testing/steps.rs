@@ -3,6 +3,7 @@
 use super::fixture::Fixture;
 use super::leader::Flight;
 use crate::controllers::CONTROLLERS;
+use crate::state::Snapshot;
 
 /// At most so many keys are decided in one step.
 const KEYS_PER_STEP: usize = 3;
@@ -38,6 +39,26 @@ impl Fixture {
         };
         self.land(flight);
         what
+    }
+
+    /// Runs until nothing is left to do at this time, and looks after each decision that was applied.
+    ///
+    /// # Errors
+    /// What the look found.
+    pub(super) fn settle_watched(
+        &mut self,
+        mut look: impl FnMut(&Snapshot) -> Result<(), String>,
+    ) -> Result<(), String> {
+        loop {
+            self.decide_some();
+            if self.in_flight.is_empty() {
+                return Ok(());
+            }
+            while !self.in_flight.is_empty() {
+                self.land_one(0);
+                look(&self.snapshot())?;
+            }
+        }
     }
 
     /// For every controller and key: the same decision twice, and nothing to write or say.

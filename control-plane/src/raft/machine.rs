@@ -174,8 +174,17 @@ impl RaftSnapshotBuilder<Types> for Builder {
         let encoder = encoder.ok_or_else(|| io::Error::other("a snapshot builder builds one snapshot"))?;
         let (snapshots, meta) = (self.snapshots.clone(), self.meta.clone());
         let build = move || snapshots.build(meta, encoder);
-        let snapshot = self.host.workers.run("snapshot-build", build).await??;
+        let built = self.host.workers.run("snapshot-build", build).await?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = match (built, &*current) {
+            (Ok(snapshot), _) => snapshot,
+            // An older snapshot with a longer log is as good; it is tried again when the log has grown by as much.
+            (Err(error), Some(older)) => {
+                tracing::error!(%error, "keeping the snapshot before");
+                older.clone()
+            }
+            (Err(error), None) => return Err(error),
+        };
         // A newer one may have been received meanwhile.
         if current
             .as_ref()

@@ -1,10 +1,10 @@
 //! The running node: starts the parts, and offers the rest of the server its few verbs.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bosun_host::Host;
+use bosun_host::{Disk, Host};
 use bosun_proto::log::Entry;
 use bosun_proto::raft::raft_server::RaftServer;
 use openraft::errors::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
@@ -278,13 +278,11 @@ async fn open<M: StateMachine>(
     let snapshots = Snapshots::new(Arc::clone(&host.disk), snapshot_directory.clone());
     let (preparing, found, directory) = (host.clone(), snapshots.clone(), settings.directory.clone());
     let prepare = move || {
-        for made in [&log_directory, &snapshot_directory] {
-            preparing.disk.create_directory(made)?;
-        }
-        preparing.disk.sync_directory(&directory)?;
-        if let Some(parent) = directory.parent() {
-            preparing.disk.sync_directory(parent)?;
-        }
+        make_directories(
+            &*preparing.disk,
+            &directory,
+            &[&log_directory, &snapshot_directory],
+        )?;
         let newest = found.newest()?;
         if newest.is_some() && !Log::exists(&preparing, &log_directory)? {
             return Err(inconsistent(&directory, "there are snapshots but no log"));
@@ -307,6 +305,26 @@ async fn open<M: StateMachine>(
     }
     let machine = Machine::new(host.clone(), snapshots.clone(), newest, machine);
     Ok((log, snapshots, machine))
+}
+
+/// Makes the directories below `directory`, and their names durable.
+fn make_directories(disk: &dyn Disk, directory: &Path, inner: &[&PathBuf]) -> io::Result<()> {
+    let make = || {
+        for path in inner {
+            disk.create_directory(path)?;
+        }
+        disk.sync_directory(directory)?;
+        directory
+            .parent()
+            .map_or(Ok(()), |parent| disk.sync_directory(parent))
+    };
+    make().map_err(|error: io::Error| {
+        let shown = directory.display();
+        io::Error::new(
+            error.kind(),
+            format!("data directory {shown} cannot be used: {error}; check that it can be written"),
+        )
+    })
 }
 
 /// Forms a new cluster if there is none and the settings say so; leads at once if nobody else could.

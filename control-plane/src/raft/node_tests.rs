@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bosun_host::Host;
@@ -27,11 +28,12 @@ fn single(directory: &Path) -> RaftSettings {
 }
 
 async fn start(settings: RaftSettings) -> (RaftNode<TestMachine>, Seen) {
+    start_on(Host::system(), settings).await
+}
+
+async fn start_on(host: Host, settings: RaftSettings) -> (RaftNode<TestMachine>, Seen) {
     let (machine, seen) = TestMachine::new();
-    (
-        RaftNode::start(settings, Host::system(), machine).await.unwrap(),
-        seen,
-    )
+    (RaftNode::start(settings, host, machine).await.unwrap(), seen)
 }
 
 fn sorted(seen: &Seen) -> Vec<u64> {
@@ -70,6 +72,18 @@ async fn a_single_server_leads_without_waiting_for_an_election_and_keeps_its_sta
         let refusal = node.propose(entry([99])).await.unwrap_err();
         assert!(matches!(refusal, ProposeError::Stopped { .. }), "{refusal}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_server_still_leads_after_a_long_silence() {
+    let (host, _) = bosun_host::testing::host(1, bosun_host::WallTime::UNIX_EPOCH);
+    let (node, _) = start_on(host, single(Path::new("/data"))).await;
+    until(&node, |leadership| leadership.leader).await;
+    sleep(Duration::from_mins(10)).await;
+    assert!(node.leadership().borrow().leader);
+    node.propose(entry([1])).await.unwrap();
+    node.barrier().await.unwrap();
+    node.shutdown().await;
 }
 
 #[tokio::test]
@@ -198,6 +212,7 @@ struct Cluster {
     directories: BTreeMap<u64, TempDir>,
     running: BTreeMap<u64, Member>,
     settings: fn(RaftSettings) -> RaftSettings,
+    host: Host,
 }
 
 struct Member {
@@ -208,6 +223,10 @@ struct Member {
 
 impl Cluster {
     async fn start(settings: fn(RaftSettings) -> RaftSettings) -> Self {
+        Self::start_on(Host::system(), settings).await
+    }
+
+    async fn start_on(host: Host, settings: fn(RaftSettings) -> RaftSettings) -> Self {
         let mut incoming: Vec<(u64, TcpIncoming)> = (1..=3)
             .map(|id| (id, listen("127.0.0.1:0".parse().unwrap()).unwrap()))
             .collect();
@@ -221,6 +240,7 @@ impl Cluster {
             directories,
             running: BTreeMap::new(),
             settings,
+            host,
         };
         for (id, incoming) in incoming.drain(..) {
             cluster.launch(id, incoming).await;
@@ -243,7 +263,7 @@ impl Cluster {
             bootstrap,
             ..RaftSettings::new(id, self.directories[&id].path())
         };
-        let (node, seen) = start((self.settings)(settings)).await;
+        let (node, seen) = start_on(self.host.clone(), (self.settings)(settings)).await;
         let router = tonic::transport::Server::builder().add_service(node.service());
         let serving = tokio::spawn(async move { router.serve_with_incoming(incoming).await.unwrap() });
         self.running.insert(id, Member { node, seen, serving });
@@ -263,6 +283,7 @@ impl Cluster {
 
     async fn stop(&mut self, id: u64) {
         let member = self.running.remove(&id).unwrap();
+        // Nobody is accepted any more; on connections that stay open a stopped node has nothing to say.
         member.serving.abort();
         member.node.shutdown().await;
     }
@@ -400,45 +421,42 @@ async fn a_follower_that_was_away_too_long_is_sent_a_snapshot() {
 
 #[tokio::test]
 async fn a_dead_peer_costs_no_busy_loop() {
-    let dialled = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let dialled = Arc::new(AtomicU64::new(0));
+    let network = Counting {
+        network: Host::system().network,
+        dialled: Arc::clone(&dialled),
+    };
     let host = Host {
-        network: Arc::new(Refusing(Arc::clone(&dialled))),
+        network: Arc::new(network),
         ..Host::system()
     };
-    let directory = tempfile::tempdir().unwrap();
-    let servers = (1..=3).map(|id| {
-        (
-            id,
-            Server {
-                name: String::new(),
-                address: format!("127.0.0.1:{id}"),
-            },
-        )
-    });
-    let settings = RaftSettings {
-        bootstrap: Some(servers.collect()),
-        ..RaftSettings::new(1, directory.path())
-    };
-    let node = RaftNode::start(settings, host, TestMachine::default())
-        .await
-        .unwrap();
-    sleep(Duration::from_millis(1500)).await;
-    let dialled = dialled.load(std::sync::atomic::Ordering::Relaxed);
-    assert!(dialled < 100, "{dialled} attempts in 1.5 s");
-    node.shutdown().await;
+    let mut cluster = Cluster::start_on(host, |settings| settings).await;
+    cluster.propose(0).await;
+    cluster.converge(1).await;
+    let leader = cluster.leader().await;
+    cluster.stop((1..=3).find(|id| *id != leader).unwrap()).await;
+    cluster.propose(1).await;
+    let before = dialled.load(Ordering::Relaxed);
+    sleep(Duration::from_secs(1)).await;
+    let attempts = dialled.load(Ordering::Relaxed) - before;
+    // A heartbeat each 50 ms, and the entries with a growing back-off.
+    assert!((5..60).contains(&attempts), "{attempts} attempts in a second");
 }
 
-/// A network on which nobody answers.
-struct Refusing(Arc<std::sync::atomic::AtomicU64>);
+/// The real network, counting attempts to connect.
+struct Counting {
+    network: Arc<dyn bosun_host::Network>,
+    dialled: Arc<AtomicU64>,
+}
 
 #[tonic::async_trait]
-impl bosun_host::Network for Refusing {
-    async fn listen(&self, _address: SocketAddr) -> std::io::Result<Box<dyn bosun_host::Listener>> {
-        Err(std::io::ErrorKind::Unsupported.into())
+impl bosun_host::Network for Counting {
+    async fn listen(&self, address: SocketAddr) -> std::io::Result<Box<dyn bosun_host::Listener>> {
+        self.network.listen(address).await
     }
 
-    async fn connect(&self, _address: &str) -> std::io::Result<bosun_host::Connection> {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Err(std::io::ErrorKind::ConnectionRefused.into())
+    async fn connect(&self, address: &str) -> std::io::Result<bosun_host::Connection> {
+        self.dialled.fetch_add(1, Ordering::Relaxed);
+        self.network.connect(address).await
     }
 }

@@ -205,7 +205,8 @@ impl Log {
 }
 
 fn open_blocking(host: Host, directory: PathBuf, limits: LogLimits) -> io::Result<(Arc<Shared>, Writer)> {
-    let recovered = recovery::recover(&*host.disk, &directory, Contents::new(limits.cache_bytes))?;
+    let recovered = recovery::recover(&*host.disk, &directory, Contents::new(limits.cache_bytes))
+        .map_err(|error| unreadable(&directory, error))?;
     let shared = Arc::new(Shared {
         contents: Mutex::new(recovered.contents),
         failure: watch::channel(None).0,
@@ -219,6 +220,17 @@ fn open_blocking(host: Host, directory: PathBuf, limits: LogLimits) -> io::Resul
         recovered.checkpoint,
     )?;
     Ok((shared, writer))
+}
+
+/// Names the directory in errors of the file system; what recovery found wrong names its file already.
+fn unreadable(directory: &Path, error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return error;
+    }
+    io::Error::new(
+        error.kind(),
+        format!("cannot read the log in {}: {error}", directory.display()),
+    )
 }
 
 /// Reads entries back from their segments.

@@ -181,10 +181,10 @@ async fn a_write_torn_at_any_byte_is_cut_off_and_nothing_durable_is_lost() {
             );
             // What is written over the cut is not mixed up with what was there.
             let next = found.len() as u64;
-            append(&log, entries(2, next..next + 3)).await.unwrap();
+            append(&log, vec![entry(2, next)]).await.unwrap();
             log.close().await;
             let again = all(&open(&disk).await.unwrap()).await;
-            assert_eq!(again, [found, entries(2, next..next + 3)].concat(), "byte {byte}");
+            assert_eq!(again, [found, vec![entry(2, next)]].concat(), "byte {byte}");
         }
     }
 }

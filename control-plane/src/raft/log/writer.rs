@@ -58,16 +58,18 @@ impl Writer {
         active: Option<Segment>,
         checkpoint: Checkpoint,
     ) -> io::Result<Self> {
-        let active = if let Some(segment) = active {
-            segment
-        } else {
+        let begin = || {
             let file = segment::make_spare(&*host.disk, &directory, segment_bytes, false)?;
             let head = Head {
                 base: 0,
                 length: segment_bytes,
             };
-            begin_segment(&host, &directory, file, head, &checkpoint, 0)?
+            begin_segment(&host, &directory, file, head, &checkpoint, 0)
         };
+        let active = active.map_or_else(begin, Ok).map_err(|error| {
+            let reason = failure(&directory, &error);
+            io::Error::new(error.kind(), reason)
+        })?;
         let synced = active.position();
         shared
             .lock()

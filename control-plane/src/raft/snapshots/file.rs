@@ -42,6 +42,8 @@ impl SnapshotWriter {
         let mut head = [0; HEAD_BYTES];
         head[..8].copy_from_slice(MAGIC);
         head[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        let checksum = crc32fast::hash(&head[..12]);
+        head[12..].copy_from_slice(&checksum.to_le_bytes());
         file.write_at(0, &head)?;
         let piece = snapshot_meta_to_wire(&meta).encode_to_vec();
         let mut writer = Self {
@@ -111,13 +113,14 @@ impl SnapshotReader {
     pub(super) fn open(file: Arc<dyn DiskFile>) -> io::Result<(SnapshotMeta, Self)> {
         let mut head = [0; HEAD_BYTES];
         let length = read_fully(&*file, 0, &mut head)?;
-        if length < HEAD_BYTES || &head[..8] != MAGIC {
+        let checksum = u32::from_le_bytes([head[12], head[13], head[14], head[15]]);
+        if length < HEAD_BYTES || &head[..8] != MAGIC || crc32fast::hash(&head[..12]) != checksum {
             return Err(damaged("it does not begin as a snapshot does"));
         }
         let version = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
         if version != FORMAT_VERSION {
             return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
+                io::ErrorKind::Unsupported,
                 format!("it has format version {version}, and this bosun reads version {FORMAT_VERSION}"),
             ));
         }

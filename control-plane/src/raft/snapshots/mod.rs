@@ -8,7 +8,7 @@ mod file;
 mod tests;
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bosun_host::{Disk, DiskFile, OpenMode};
@@ -88,15 +88,10 @@ impl Snapshots {
             match self.load(path.clone()) {
                 Ok(snapshot) => return Ok(Some(snapshot)),
                 Err(error) => {
-                    let error = io::Error::new(
-                        error.kind(),
-                        format!(
-                            "snapshot {} cannot be used: {error}. Check the disk; restore the data directory from a \
-                             copy or, if other servers of the cluster are alive, move it away and let this server \
-                             join anew under a new number",
-                            path.display()
-                        ),
-                    );
+                    let error = unusable(&path, &error);
+                    if error.kind() == io::ErrorKind::Unsupported {
+                        return Err(error);
+                    }
                     tracing::error!(%error, "passing over a snapshot");
                     refusal.get_or_insert(error);
                 }
@@ -114,9 +109,18 @@ impl Snapshots {
 
     /// Encodes a state into a new snapshot and keeps it. Blocks for as long as that takes.
     pub(super) fn build(&self, meta: SnapshotMeta, encoder: SnapshotEncoder) -> io::Result<SnapshotFile> {
-        let mut writer = self.draft(Draft::Built, meta)?;
-        encoder(&mut writer)?;
-        self.keep(self.seal(writer)?)
+        let build = || {
+            let mut writer = self.draft(Draft::Built, meta)?;
+            encoder(&mut writer)?;
+            self.keep(self.seal(writer)?)
+        };
+        build().map_err(|error| {
+            let directory = self.directory.display();
+            io::Error::new(
+                error.kind(),
+                format!("cannot write a snapshot into {directory}: {error}"),
+            )
+        })
     }
 
     /// Begins a snapshot. What was begun before under the same `draft` is lost.
@@ -161,6 +165,20 @@ impl Snapshots {
         names.sort();
         Ok(names)
     }
+}
+
+/// Names the file and the way out, which is not the same for damage and for another version.
+fn unusable(path: &Path, error: &io::Error) -> io::Error {
+    let way_out = if error.kind() == io::ErrorKind::Unsupported {
+        "Start the bosun that wrote it, or move the data directory away to begin with an empty one"
+    } else {
+        "Check the disk; restore the data directory from a copy or, if other servers of the cluster are alive, move it \
+         away and let this server join anew under a new number"
+    };
+    io::Error::new(
+        error.kind(),
+        format!("snapshot {} cannot be used: {error}. {way_out}", path.display()),
+    )
 }
 
 /// Sorts by what the snapshot covers.

@@ -83,8 +83,7 @@ fn any_flipped_bit_or_cut_is_noticed_and_the_one_before_taken() {
     build(&snapshots, 9, b"new state");
     let path = snapshots.newest().unwrap().unwrap().path;
     let content = disk.read(&path).unwrap();
-    // Four bytes of the head are not used.
-    for byte in (0..content.len()).filter(|byte| !(12..16).contains(byte)) {
+    for byte in 0..content.len() {
         let flipped = disk.fork();
         flipped.tamper(&path, |content| content[byte] ^= 4).unwrap();
         let cut = disk.fork();
@@ -108,4 +107,27 @@ fn if_all_are_damaged_the_newest_is_named() {
         error.contains("00000000009-") && error.contains(DIRECTORY),
         "{error}"
     );
+}
+
+#[test]
+fn another_version_is_not_passed_over() {
+    let (disk, snapshots) = snapshots();
+    build(&snapshots, 5, b"old");
+    build(&snapshots, 9, b"new");
+    let path = snapshots.newest().unwrap().unwrap().path;
+    disk.tamper(&path, |content| {
+        content[8] = 2;
+        let checksum = crc32fast::hash(&content[..12]);
+        content[12..16].copy_from_slice(&checksum.to_le_bytes());
+    })
+    .unwrap();
+    let error = snapshots.newest().unwrap_err().to_string();
+    for needed in [
+        DIRECTORY,
+        "version 2",
+        "version 1",
+        "Start the bosun that wrote it",
+    ] {
+        assert!(error.contains(needed), "{error}");
+    }
 }

@@ -58,7 +58,7 @@ async fn record(replica: Replica, component: &'static str, notes: Vec<Note>) {
                 tracing::debug!(about = %note.about, reason = note.reason, ?rejection, "event not recorded");
             }
             Err(error) => {
-                tracing::debug!(about = %note.about, reason = note.reason, %error, "event not recorded")
+                tracing::debug!(about = %note.about, reason = note.reason, %error, "event not recorded");
             }
         }
     }

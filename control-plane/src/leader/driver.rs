@@ -120,14 +120,13 @@ impl Driver {
     fn observe(&mut self, snapshot: &Snapshot) {
         let observed = self.observed.replace(snapshot.version());
         let Some(changes) = observed.and_then(|version| snapshot.history().since(version).ok()) else {
-            scheduler::keys(snapshot)
-                .into_iter()
-                .for_each(|key| self.to_schedule.enqueue(0, key));
+            for key in scheduler::keys(snapshot) {
+                self.to_schedule.enqueue(0, key);
+            }
             for (place, controller) in CONTROLLERS.iter().enumerate() {
-                controller
-                    .keys(snapshot)
-                    .into_iter()
-                    .for_each(|key| self.queue.enqueue(place, key));
+                for key in controller.keys(snapshot) {
+                    self.queue.enqueue(place, key);
+                }
             }
             return;
         };

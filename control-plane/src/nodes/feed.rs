@@ -48,14 +48,14 @@ impl Feed {
         };
         let woken = tokio::select! {
             changed = self.snapshots.wait_for(|snapshot| snapshot.version() > reached) => {
-                changed.ok().map(|snapshot| Woken::Changed(snapshot.clone()))
+                changed.is_ok().then_some(Woken::Changed)
             }
             request = self.requests.recv() => request.map(Woken::Asked),
         };
         let snapshot = match woken {
             None => return Ok(None),
             Some(Woken::Asked(request)) => return Ok(Some(vec![self.event(Event::OpenLogs(request))])),
-            Some(Woken::Changed(snapshot)) => snapshot,
+            Some(Woken::Changed) => self.snapshots.borrow_and_update().clone(),
         };
         self.reached = Some(snapshot.version());
         let parts = assignments::increments(&snapshot, &self.node, reached)
@@ -78,6 +78,6 @@ impl Feed {
 }
 
 enum Woken {
-    Changed(Snapshot),
+    Changed,
     Asked(OpenLogs),
 }

@@ -19,7 +19,7 @@ pub(crate) struct Sessions {
 }
 
 struct Session {
-    session_id: String,
+    id: String,
     last_heard: Instant,
     /// Where to send requests; `None` until the agent has opened the stream.
     requests: Option<mpsc::Sender<OpenLogs>>,
@@ -40,13 +40,13 @@ impl Sessions {
     pub(crate) fn is_current(&self, node: &str, session_id: &str) -> bool {
         self.lock()
             .get(node)
-            .is_some_and(|session| session.session_id == session_id)
+            .is_some_and(|session| session.id == session_id)
     }
 
     /// Notes that the node lives; false when the session is not its present one.
     pub(crate) fn heard(&self, node: &str, session_id: &str, now: Instant) -> bool {
         match self.lock().get_mut(node) {
-            Some(session) if session.session_id == session_id => {
+            Some(session) if session.id == session_id => {
                 session.last_heard = now;
                 true
             }
@@ -68,7 +68,7 @@ impl Sessions {
         let mut by_node = self.lock();
         let session = by_node
             .get_mut(node)
-            .filter(|session| session.session_id == session_id)?;
+            .filter(|session| session.id == session_id)?;
         let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
         session.requests = Some(sender);
         Some(receiver)

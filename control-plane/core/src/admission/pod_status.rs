@@ -3,7 +3,8 @@
 //! This is where "the pod has finished" and "its Job has counted it" become one transaction.
 
 use bosun_proto::batch_v1::Job;
-use bosun_proto::core_v1::{Pod, PodCondition, PodStatus};
+use bosun_proto::core_v1::{Pod, PodStatus};
+use bosun_proto::log::Count;
 use bosun_proto::scalars::Time;
 use bosun_proto::{Object, Resource};
 
@@ -41,12 +42,10 @@ pub fn report(snapshot: &Snapshot, stored: &Pod, reported: PodStatus, stopped: b
 /// its Job's count, when this finishes it.
 pub fn transition(snapshot: &Snapshot, old: &Pod, mut pod: Pod, _now: Time) -> Vec<Write> {
     let mut writes = Vec::new();
-    if is_finished(&pod)
-        && let Some(count) = uncounted(snapshot, &pod)
-    {
+    if is_finished(&pod) && is_uncounted(&pod) {
+        writes.extend(count_of(snapshot, &pod).map(Write::Count));
         let finalizers = &mut pod.metadata.get_or_insert_default().finalizers;
         finalizers.retain(|finalizer| finalizer != JOB_TRACKING_FINALIZER);
-        writes.extend(count.map(Write::Count));
     }
     let (old, new) = (Object::from(old.clone()), Object::from(pod));
     if new != old || deletion::may_go(&new) {
@@ -55,23 +54,24 @@ pub fn transition(snapshot: &Snapshot, old: &Pod, mut pod: Pod, _now: Time) -> V
     writes
 }
 
-/// `None`: nothing to be done about counting. `Some(None)`: the finalizer must go, nothing is counted (the Job is gone).
-fn uncounted(snapshot: &Snapshot, pod: &Pod) -> Option<Option<bosun_proto::log::Count>> {
-    let metadata = pod.metadata();
-    if !metadata.finalizers.iter().any(|finalizer| finalizer == JOB_TRACKING_FINALIZER) {
-        return None;
-    }
-    let job = kinds::controller_of(metadata)
-        .and_then(|owner| snapshot.by_uid(&owner.uid))
-        .and_then(Job::from_object);
-    Some(job.and_then(|job| counting::count(job, pod)))
+fn is_uncounted(pod: &Pod) -> bool {
+    pod.metadata().finalizers.iter().any(|finalizer| finalizer == JOB_TRACKING_FINALIZER)
+}
+
+/// What this pod adds to its Job; `None` when the Job is gone, or does not count it.
+fn count_of(snapshot: &Snapshot, pod: &Pod) -> Option<Count> {
+    let owner = kinds::controller_of(pod.metadata())?;
+    let job = snapshot.by_uid(&owner.uid).and_then(Job::from_object)?;
+    counting::count(job, pod)
 }
 
 /// What the agent says, over what others wrote: conditions are merged by type, and the phase never goes back.
 fn merged(stored: &PodStatus, mut reported: PodStatus) -> PodStatus {
     let said = std::mem::take(&mut reported.conditions);
     reported.conditions.clone_from(&stored.conditions);
-    said.into_iter().for_each(|condition: PodCondition| set_condition(&mut reported, condition));
+    for condition in said {
+        set_condition(&mut reported, condition);
+    }
     if rank(&reported.phase) < rank(&stored.phase) {
         reported.phase.clone_from(&stored.phase);
     }

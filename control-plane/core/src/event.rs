@@ -36,8 +36,15 @@ pub fn record(snapshot: &Snapshot, note: &Note, component: &str, now: Time) -> W
 
 /// Namespace, name and uid of the Event for a note.
 fn identity<'a>(note: &'a Note, component: &str) -> (&'a str, String, String) {
-    let uid = derived_uid(&note.uid, &format!("{component}/{}/{}", note.reason, note.message));
-    let namespace = if note.about.namespace.is_empty() { "default" } else { &note.about.namespace };
+    let uid = derived_uid(
+        &note.uid,
+        &format!("{component}/{}/{}", note.reason, note.message),
+    );
+    let namespace = if note.about.namespace.is_empty() {
+        "default"
+    } else {
+        &note.about.namespace
+    };
     let name = format!("{:.NAME_PART_MAX$}.{}", note.about.name, uid.replace('-', ""));
     (namespace, name, uid)
 }
@@ -54,7 +61,10 @@ fn new_event(note: &Note, component: &str, namespace: &str, name: String, uid: S
         involved_object: Some(reference(&note.about, &note.uid)),
         reason: note.reason.clone(),
         message: note.message.clone(),
-        source: Some(EventSource { component: component.to_owned(), ..EventSource::default() }),
+        source: Some(EventSource {
+            component: component.to_owned(),
+            ..EventSource::default()
+        }),
         first_timestamp: Some(now),
         last_timestamp: Some(now),
         count: 1,
@@ -94,21 +104,35 @@ mod tests {
             warning: false,
         };
         let default = bosun_proto::core_v1::Namespace {
-            metadata: Some(ObjectMeta { name: "default".into(), ..ObjectMeta::default() }),
+            metadata: Some(ObjectMeta {
+                name: "default".into(),
+                ..ObjectMeta::default()
+            }),
             ..Default::default()
         };
         let execute = |machine: &mut Machine, writes| {
-            let command = Command { request_id: [0; 16], time: Time::from_millis(0), writes };
+            let command = Command {
+                request_id: [0; 16],
+                time: Time::from_millis(0),
+                writes,
+            };
             assert!(matches!(machine.execute(command), Outcome::Applied(_)));
         };
         execute(&mut machine, vec![Write::Create(default.into())]);
         for (millis, message) in [(1_000, "a"), (2_000, "a"), (3_000, "b")] {
-            let write = record(&machine.snapshot(), &note(message), "test", Time::from_millis(millis));
+            let write = record(
+                &machine.snapshot(),
+                &note(message),
+                "test",
+                Time::from_millis(millis),
+            );
             execute(&mut machine, vec![write]);
         }
         let snapshot = machine.snapshot();
-        let mut counts: Vec<_> =
-            snapshot.all::<Event>(Some("default")).map(|e| (e.message.clone(), e.count, e.last_timestamp)).collect();
+        let mut counts: Vec<_> = snapshot
+            .all::<Event>(Some("default"))
+            .map(|e| (e.message.clone(), e.count, e.last_timestamp))
+            .collect();
         counts.sort();
         let at = |millis| Some(Time::from_millis(millis));
         assert_eq!(counts, [("a".into(), 2, at(2_000)), ("b".into(), 1, at(3_000))]);

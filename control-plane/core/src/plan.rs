@@ -41,7 +41,13 @@ impl Plan {
 
     fn push_note(&mut self, about: &Key, uid: &str, reason: &str, message: String, warning: bool) {
         let (about, uid, reason) = (about.clone(), uid.to_owned(), reason.to_owned());
-        self.notes.push(Note { about, uid, reason, message, warning });
+        self.notes.push(Note {
+            about,
+            uid,
+            reason,
+            message,
+            warning,
+        });
     }
 
     /// True when there is nothing to write and nothing to say.

@@ -62,7 +62,11 @@ impl FieldErrorKind {
 impl FieldError {
     /// A field error; `field` is the path from the object's root.
     pub fn new(kind: FieldErrorKind, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), kind, message: message.into() }
+        Self {
+            field: field.into(),
+            kind,
+            message: message.into(),
+        }
     }
 
     /// A missing value.
@@ -181,7 +185,8 @@ impl Refusal {
     }
 }
 
-const NAMESPACE_TERMINATING: &str = "its namespace is being deleted: create it in another one, or wait and create the namespace anew";
+const NAMESPACE_TERMINATING: &str =
+    "its namespace is being deleted: create it in another one, or wait and create the namespace anew";
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
@@ -190,19 +195,26 @@ impl From<Rejection> for Refusal {
             Reason::AlreadyExists => Self::AlreadyExists(key),
             Reason::NotFound => Self::NotFound(key),
             Reason::Conflict { current } => {
-                let message = format!("it has changed meanwhile and is at version {current} now: read it again and repeat the change");
+                let message = format!(
+                    "it has changed meanwhile and is at version {current} now: read it again and repeat the change"
+                );
                 Self::Conflict(key, message)
             }
             Reason::NamespaceMissing => {
                 Self::NotFound(Key::new(bosun_proto::Kind::Namespace, "", &key.namespace))
             }
             Reason::NamespaceTerminating => Self::Forbidden(key, NAMESPACE_TERMINATING.into()),
-            Reason::NotBindable => {
-                Self::Conflict(key, "the pod has a node already, has finished, or is being deleted".into())
-            }
+            Reason::NotBindable => Self::Conflict(
+                key,
+                "the pod has a node already, has finished, or is being deleted".into(),
+            ),
             Reason::NodeUnavailable => Self::Conflict(key, "the node does not exist or takes no pods".into()),
-            Reason::NoRoom { resource } => Self::Conflict(key, format!("the node has not enough {resource} left")),
-            Reason::Unreadable => Self::BadRequest("this server cannot read the command: it was written by a newer version".into()),
+            Reason::NoRoom { resource } => {
+                Self::Conflict(key, format!("the node has not enough {resource} left"))
+            }
+            Reason::Unreadable => Self::BadRequest(
+                "this server cannot read the command: it was written by a newer version".into(),
+            ),
         }
     }
 }
@@ -222,7 +234,9 @@ impl std::fmt::Display for Refusal {
                 }
                 Ok(())
             }
-            Self::BadRequest(message) | Self::Expired(message) | Self::Unavailable(message) => f.write_str(message),
+            Self::BadRequest(message) | Self::Expired(message) | Self::Unavailable(message) => {
+                f.write_str(message)
+            }
         }
     }
 }

@@ -66,9 +66,7 @@ impl Sessions {
     /// the session ends.
     pub(crate) fn attach(&self, node: &str, session_id: &str) -> Option<mpsc::Receiver<OpenLogs>> {
         let mut by_node = self.lock();
-        let session = by_node
-            .get_mut(node)
-            .filter(|session| session.id == session_id)?;
+        let session = by_node.get_mut(node).filter(|session| session.id == session_id)?;
         let (sender, receiver) = mpsc::channel(REQUESTS_WAITING_MAX);
         session.requests = Some(sender);
         Some(receiver)

@@ -441,7 +441,11 @@ impl DiskFile for SimulatedFile {
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        if length > self.length()? { self.set_length(length) } else { Ok(()) }
+        if length > self.length()? {
+            self.set_length(length)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -18,11 +18,18 @@ fn object(yaml: &str) -> Object {
 }
 
 fn stored(snapshot: &Snapshot, kind: Kind, name: &str) -> Object {
-    snapshot.get(&Key::new(kind, "default", name)).cloned().expect("it was created")
+    snapshot
+        .get(&Key::new(kind, "default", name))
+        .cloned()
+        .expect("it was created")
 }
 
 fn refused(fixture: &mut Fixture, object: Object) -> String {
-    fixture.try_create(object).map(|object| object.key()).expect_err("must be refused").to_string()
+    fixture
+        .try_create(object)
+        .map(|object| object.key())
+        .expect_err("must be refused")
+        .to_string()
 }
 
 #[test]
@@ -58,7 +65,9 @@ fn an_update_keeps_status_and_system_fields_and_raises_the_generation_when_the_s
     fixture.apply(JOB);
     let before = stored(&fixture.snapshot(), Kind::Job, "j");
     let mut job = before.clone();
-    let Object::Job(changed) = &mut job else { panic!("a job") };
+    let Object::Job(changed) = &mut job else {
+        panic!("a job")
+    };
     let changed = std::sync::Arc::make_mut(changed);
     changed.spec.get_or_insert_default().parallelism = Some(3);
     changed.status.get_or_insert_default().succeeded = 5;
@@ -91,19 +100,33 @@ fn a_patch_that_renames_or_sets_an_unknown_field_is_refused_and_one_that_fits_ap
     let pod = stored(&fixture.snapshot(), Kind::Pod, "p");
     let merge = |patch: &str| patched(&pod, PatchType::Merge, patch.as_bytes());
     assert!(merge(r#"{"metadata":{"name":"q"}}"#).is_err());
-    assert!(merge(r#"{"spec":{"colour":"red"}}"#).expect_err("unknown").to_string().contains("colour"));
+    assert!(
+        merge(r#"{"spec":{"colour":"red"}}"#)
+            .expect_err("unknown")
+            .to_string()
+            .contains("colour")
+    );
     assert!(merge("[1]").is_err());
     assert!(merge("{").is_err());
     let labelled = merge(r#"{"metadata":{"labels":{"a":"1"}}}"#).expect("fits");
     assert_eq!(labelled.metadata().labels["a"], "1");
     let json = br#"[{"op":"add","path":"/metadata/labels","value":{"b":"2"}}]"#;
-    assert_eq!(patched(&pod, PatchType::Json, json).expect("fits").metadata().labels["b"], "2");
+    assert_eq!(
+        patched(&pod, PatchType::Json, json)
+            .expect("fits")
+            .metadata()
+            .labels["b"],
+        "2"
+    );
     let missing = br#"[{"op":"remove","path":"/spec/nothing"}]"#;
     assert!(patched(&pod, PatchType::Json, missing).is_err());
 }
 
 fn delete_request(kind: Kind, name: &str, options: DeleteOptions) -> DeleteRequest {
-    DeleteRequest { key: Key::new(kind, "default", name), options }
+    DeleteRequest {
+        key: Key::new(kind, "default", name),
+        options,
+    }
 }
 
 #[test]
@@ -111,20 +134,32 @@ fn a_running_pod_ends_gracefully_a_second_deletion_only_shortens_and_it_goes_whe
     let mut fixture = Fixture::with_node();
     fixture.apply(POD);
     fixture.settle();
-    let with_grace = |seconds| DeleteOptions { grace_period_seconds: seconds, ..DeleteOptions::default() };
+    let with_grace = |seconds| DeleteOptions {
+        grace_period_seconds: seconds,
+        ..DeleteOptions::default()
+    };
     let mut deadline = |seconds| {
         let request = delete_request(Kind::Pod, "p", with_grace(seconds));
         let admitted = delete(&fixture.snapshot(), &request, fixture.now()).expect("it may be deleted");
-        fixture.execute(admitted.writes).expect("nothing changed meanwhile");
-        stored(&fixture.snapshot(), Kind::Pod, "p").metadata().deletion_grace_period_seconds
+        fixture
+            .execute(admitted.writes)
+            .expect("nothing changed meanwhile");
+        stored(&fixture.snapshot(), Kind::Pod, "p")
+            .metadata()
+            .deletion_grace_period_seconds
     };
     assert_eq!(deadline(None), Some(30));
     assert_eq!(deadline(Some(5)), Some(5));
     assert_eq!(deadline(Some(20)), Some(5));
 
     let snapshot = fixture.snapshot();
-    let pod = snapshot.find::<Pod>("default", "p").expect("it ends, but is there");
-    let reported = PodStatus { phase: "Failed".into(), ..PodStatus::default() };
+    let pod = snapshot
+        .find::<Pod>("default", "p")
+        .expect("it ends, but is there");
+    let reported = PodStatus {
+        phase: "Failed".into(),
+        ..PodStatus::default()
+    };
     let still_stopping = pod_status::report(&snapshot, pod, reported.clone(), false, fixture.now());
     assert!(still_stopping.is_empty(), "{still_stopping:?}");
     let writes = pod_status::report(&snapshot, pod, reported, true, fixture.now());
@@ -142,9 +177,19 @@ fn a_pod_without_a_node_goes_at_once_and_grace_zero_does_not_wait_for_the_agent(
     let mut fixture = Fixture::with_node();
     fixture.apply(POD);
     fixture.settle();
-    let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
-    let admitted = delete(&fixture.snapshot(), &delete_request(Kind::Pod, "p", now), fixture.now()).expect("forced");
-    fixture.execute(admitted.writes).expect("nothing changed meanwhile");
+    let now = DeleteOptions {
+        grace_period_seconds: Some(0),
+        ..DeleteOptions::default()
+    };
+    let admitted = delete(
+        &fixture.snapshot(),
+        &delete_request(Kind::Pod, "p", now),
+        fixture.now(),
+    )
+    .expect("forced");
+    fixture
+        .execute(admitted.writes)
+        .expect("nothing changed meanwhile");
     assert_eq!(fixture.pods(), []);
 }
 
@@ -152,20 +197,46 @@ fn a_pod_without_a_node_goes_at_once_and_grace_zero_does_not_wait_for_the_agent(
 fn deletion_preconditions_and_policies_are_checked() {
     let mut fixture = Fixture::default();
     fixture.apply(JOB);
-    let check = |options| delete(&fixture.snapshot(), &delete_request(Kind::Job, "j", options), fixture.now());
-    let uid = Some(Preconditions { uid: Some("other".into()), ..Preconditions::default() });
+    let check = |options| {
+        delete(
+            &fixture.snapshot(),
+            &delete_request(Kind::Job, "j", options),
+            fixture.now(),
+        )
+    };
+    let uid = Some(Preconditions {
+        uid: Some("other".into()),
+        ..Preconditions::default()
+    });
     assert!(matches!(
-        check(DeleteOptions { preconditions: uid, ..DeleteOptions::default() }),
+        check(DeleteOptions {
+            preconditions: uid,
+            ..DeleteOptions::default()
+        }),
         Err(Refusal::Conflict(..))
     ));
-    let unknown = DeleteOptions { propagation_policy: Some("Sideways".into()), ..DeleteOptions::default() };
-    assert!(check(unknown).expect_err("unknown").to_string().contains("Foreground"));
-    let negative = DeleteOptions { grace_period_seconds: Some(-1), ..DeleteOptions::default() };
+    let unknown = DeleteOptions {
+        propagation_policy: Some("Sideways".into()),
+        ..DeleteOptions::default()
+    };
+    assert!(
+        check(unknown)
+            .expect_err("unknown")
+            .to_string()
+            .contains("Foreground")
+    );
+    let negative = DeleteOptions {
+        grace_period_seconds: Some(-1),
+        ..DeleteOptions::default()
+    };
     assert!(check(negative).is_err());
     // Kubernetes' trap: a Job leaves its pods unless told otherwise, and says so.
     let admitted = check(DeleteOptions::default()).expect("it may be deleted");
     assert_eq!(admitted.warnings.len(), 1);
-    assert_eq!(admitted.object.metadata().finalizers, [deletion::ORPHAN_FINALIZER]);
+    assert_eq!(
+        admitted.object.metadata().finalizers,
+        [deletion::ORPHAN_FINALIZER]
+    );
 }
 
 #[test]
@@ -181,7 +252,9 @@ fn an_ending_object_takes_no_new_finalizer_and_goes_with_its_last_one() {
     assert!(refusal.to_string().contains("metadata.finalizers"), "{refusal}");
     ending.metadata_mut().finalizers.clear();
     let admitted = update(&fixture.snapshot(), ending, fixture.now()).expect("it may go");
-    fixture.execute(admitted.writes).expect("nothing changed meanwhile");
+    fixture
+        .execute(admitted.writes)
+        .expect("nothing changed meanwhile");
     assert_eq!(fixture.pods(), []);
 }
 
@@ -193,7 +266,10 @@ fn a_finished_pod_keeps_the_status_it_finished_with() {
     let report = |fixture: &mut Fixture, phase: &str| {
         let snapshot = fixture.snapshot();
         let pod = snapshot.find::<Pod>("default", "p").expect("it is there").clone();
-        let status = PodStatus { phase: phase.into(), ..PodStatus::default() };
+        let status = PodStatus {
+            phase: phase.into(),
+            ..PodStatus::default()
+        };
         let writes = pod_status::report(&snapshot, &pod, status, false, fixture.now());
         fixture.execute(writes).expect("nothing changed meanwhile");
         fixture.get::<Pod>("p").status.unwrap_or_default()
@@ -202,7 +278,12 @@ fn a_finished_pod_keeps_the_status_it_finished_with() {
     assert_eq!(report(&mut fixture, "Pending").phase, "Running");
     let finished = report(&mut fixture, "Succeeded");
     assert_eq!(finished.phase, "Succeeded");
-    assert!(finished.conditions.iter().any(|condition| condition.r#type == "PodScheduled"));
+    assert!(
+        finished
+            .conditions
+            .iter()
+            .any(|condition| condition.r#type == "PodScheduled")
+    );
     assert_eq!(report(&mut fixture, "Failed").phase, "Succeeded");
 }
 
@@ -210,7 +291,10 @@ fn a_finished_pod_keeps_the_status_it_finished_with() {
 fn metadata_names_what_is_wrong() {
     let mut fixture = Fixture::default();
     let mut pod = object(POD);
-    *pod.metadata_mut() = ObjectMeta { name: "Not_A_Name".into(), ..ObjectMeta::default() };
+    *pod.metadata_mut() = ObjectMeta {
+        name: "Not_A_Name".into(),
+        ..ObjectMeta::default()
+    };
     let refusal = refused(&mut fixture, pod);
     assert!(refusal.contains("metadata.name"), "{refusal}");
 }

@@ -27,7 +27,11 @@ pub fn create(snapshot: &Snapshot, mut object: Object, stamp: &mut Stamp<'_>) ->
         return Err(Refusal::AlreadyExists(object.key()));
     }
     let warnings = kinds::warnings(&object);
-    Ok(Admitted { writes: vec![Write::Create(object.clone())], object, warnings })
+    Ok(Admitted {
+        writes: vec![Write::Create(object.clone())],
+        object,
+        warnings,
+    })
 }
 
 /// What only the system sets is forgotten, as in Kubernetes, so that the output of `get -o yaml` can be created again; except

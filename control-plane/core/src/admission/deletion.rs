@@ -45,7 +45,9 @@ pub fn delete(snapshot: &Snapshot, request: &DeleteRequest, now: Time) -> Result
     let stored = snapshot.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     check_preconditions(stored, options)?;
     if options.grace_period_seconds.is_some_and(|seconds| seconds < 0) {
-        return Err(Refusal::BadRequest("gracePeriodSeconds must not be negative".into()));
+        return Err(Refusal::BadRequest(
+            "gracePeriodSeconds must not be negative".into(),
+        ));
     }
     let (propagation, warning) = propagation_of(stored, options)?;
     let write = begin(stored, propagation, options.grace_period_seconds, now);
@@ -53,20 +55,31 @@ pub fn delete(snapshot: &Snapshot, request: &DeleteRequest, now: Time) -> Result
         Some(Write::Replace { object, .. }) => object.clone(),
         _ => stored.clone(),
     };
-    Ok(Admitted { writes: write.into_iter().collect(), object, warnings: warning.into_iter().collect() })
+    Ok(Admitted {
+        writes: write.into_iter().collect(),
+        object,
+        warnings: warning.into_iter().collect(),
+    })
 }
 
 fn check_preconditions(stored: &Object, options: &DeleteOptions) -> Result<(), Refusal> {
-    let Some(preconditions) = &options.preconditions else { return Ok(()) };
+    let Some(preconditions) = &options.preconditions else {
+        return Ok(());
+    };
     let metadata = stored.metadata();
     let differs = |asked: &Option<String>, is: &str| asked.as_ref().is_some_and(|asked| asked != is);
     if differs(&preconditions.uid, &metadata.uid) {
-        let message = format!("the precondition names another uid, the object's is {}", metadata.uid);
+        let message = format!(
+            "the precondition names another uid, the object's is {}",
+            metadata.uid
+        );
         return Err(Refusal::Conflict(stored.key(), message));
     }
     if differs(&preconditions.resource_version, &metadata.resource_version) {
-        let message =
-            format!("the precondition names another version, the object is at {}", metadata.resource_version);
+        let message = format!(
+            "the precondition names another version, the object is at {}",
+            metadata.resource_version
+        );
         return Err(Refusal::Conflict(stored.key(), message));
     }
     Ok(())
@@ -74,7 +87,10 @@ fn check_preconditions(stored: &Object, options: &DeleteOptions) -> Result<(), R
 
 /// The policy that was asked for; else what finalizers on the object say; else the default of its kind. Source: Kubernetes'
 /// order of choice, and its default for Jobs, which is orphan.
-fn propagation_of(stored: &Object, options: &DeleteOptions) -> Result<(Propagation, Option<String>), Refusal> {
+fn propagation_of(
+    stored: &Object,
+    options: &DeleteOptions,
+) -> Result<(Propagation, Option<String>), Refusal> {
     if options.orphan_dependents.is_some() && options.propagation_policy.is_some() {
         let message = "give either orphanDependents or propagationPolicy, not both";
         return Err(Refusal::BadRequest(message.into()));
@@ -94,7 +110,13 @@ fn propagation_of(stored: &Object, options: &DeleteOptions) -> Result<(Propagati
     if let Some(asked) = asked {
         return Ok((asked, None));
     }
-    let has = |wanted: &str| stored.metadata().finalizers.iter().any(|finalizer| finalizer == wanted);
+    let has = |wanted: &str| {
+        stored
+            .metadata()
+            .finalizers
+            .iter()
+            .any(|finalizer| finalizer == wanted)
+    };
     Ok(if has(ORPHAN_FINALIZER) {
         (Propagation::Orphan, None)
     } else if has(FOREGROUND_FINALIZER) {
@@ -132,12 +154,20 @@ pub fn begin(
             set_deadline(&mut ending, now);
         }
     }
-    if ending == *stored && !may_go(&ending) { None } else { Some(write_of(stored, ending)) }
+    if ending == *stored && !may_go(&ending) {
+        None
+    } else {
+        Some(write_of(stored, ending))
+    }
 }
 
 /// The write that makes `new` of the stored object `old`: a removal when `new` is ending and nothing holds it any more.
 pub fn write_of(old: &Object, new: Object) -> Write {
-    if may_go(&new) { Write::delete(old) } else { Write::replace(old, new) }
+    if may_go(&new) {
+        Write::delete(old)
+    } else {
+        Write::replace(old, new)
+    }
 }
 
 /// True for an object that is ending and that nothing holds any more: no finalizer and, for a pod, no process on a node.
@@ -150,10 +180,13 @@ pub fn may_go(object: &Object) -> bool {
         Object::Pod(pod) => {
             metadata.deletion_grace_period_seconds == Some(0) || pod::is_finished(pod) || !has_node(pod)
         }
-        Object::Namespace(namespace) => {
-            namespace.spec.as_ref().is_none_or(|spec| spec.finalizers.is_empty())
+        Object::Namespace(namespace) => namespace
+            .spec
+            .as_ref()
+            .is_none_or(|spec| spec.finalizers.is_empty()),
+        Object::Node(_) | Object::ReplicaSet(_) | Object::Job(_) | Object::CronJob(_) | Object::Event(_) => {
+            true
         }
-        Object::Node(_) | Object::ReplicaSet(_) | Object::Job(_) | Object::CronJob(_) | Object::Event(_) => true,
     }
 }
 
@@ -178,11 +211,19 @@ fn set_deadline(object: &mut Object, now: Time) {
 
 /// A second deletion may only shorten the grace. Source: Kubernetes' graceful deletion of pods.
 fn set_pod_deadline(pod: &mut Pod, grace_seconds: Option<i64>, now: Time) {
-    let from_spec = pod::spec(pod).termination_grace_period_seconds.unwrap_or(pod::DEFAULT_GRACE_SECONDS);
+    let from_spec = pod::spec(pod)
+        .termination_grace_period_seconds
+        .unwrap_or(pod::DEFAULT_GRACE_SECONDS);
     let needs_none = pod::is_finished(pod) || !has_node(pod);
-    let grace = if needs_none { 0 } else { grace_seconds.unwrap_or(from_spec).max(0) };
+    let grace = if needs_none {
+        0
+    } else {
+        grace_seconds.unwrap_or(from_spec).max(0)
+    };
     let metadata = pod.metadata.get_or_insert_default();
-    let shortens = metadata.deletion_grace_period_seconds.is_none_or(|present| grace < present);
+    let shortens = metadata
+        .deletion_grace_period_seconds
+        .is_none_or(|present| grace < present);
     if metadata.deletion_timestamp.is_none() || shortens {
         metadata.deletion_timestamp = Some(now.plus_seconds(grace));
         metadata.deletion_grace_period_seconds = Some(grace);

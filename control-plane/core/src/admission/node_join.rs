@@ -24,7 +24,10 @@ pub fn join(
     let reported_metadata = reported.metadata.clone().unwrap_or_default();
     let stored = snapshot.find::<Node>("", &reported_metadata.name);
     let mut node = stored.map_or_else(|| new_node(reported, stamp), |stored| stored.as_ref().clone());
-    node.metadata.get_or_insert_default().labels.extend(reported_metadata.labels);
+    node.metadata
+        .get_or_insert_default()
+        .labels
+        .extend(reported_metadata.labels);
     let conditions = std::mem::take(&mut node.status.get_or_insert_default().conditions);
     let mut status = reported.status.clone().unwrap_or_default();
     status.conditions = conditions;
@@ -45,7 +48,10 @@ pub fn join(
 }
 
 fn new_node(reported: &Node, stamp: &mut Stamp<'_>) -> Node {
-    let mut object = Object::from(Node { status: None, ..reported.clone() });
+    let mut object = Object::from(Node {
+        status: None,
+        ..reported.clone()
+    });
     let metadata = object.metadata_mut();
     *metadata = bosun_proto::meta_v1::ObjectMeta {
         name: metadata.name.clone(),

@@ -32,26 +32,31 @@ pub fn patched(stored: &Object, patch_type: PatchType, patch: &[u8]) -> Result<O
             let patch: json_patch::Patch = parse(patch)?;
             if patch.0.len() > OPERATIONS_MAX {
                 let found = patch.0.len();
-                let message = format!("the patch has {found} operations, the limit is {OPERATIONS_MAX}: split it");
+                let message =
+                    format!("the patch has {found} operations, the limit is {OPERATIONS_MAX}: split it");
                 return Err(Refusal::BadRequest(message));
             }
             json_patch::patch(&mut document, &patch)
                 .map_err(|error| Refusal::BadRequest(format!("the patch does not apply: {error}")))?;
         }
     }
-    let (object, unknown) =
-        Object::from_json(document).map_err(|error| Refusal::BadRequest(format!("the patched object: {error}")))?;
+    let (object, unknown) = Object::from_json(document)
+        .map_err(|error| Refusal::BadRequest(format!("the patched object: {error}")))?;
     if let Some(field) = unknown.first() {
-        return Err(Refusal::BadRequest(format!("the patch sets an unknown field: \"{field}\"")));
+        return Err(Refusal::BadRequest(format!(
+            "the patch sets an unknown field: \"{field}\""
+        )));
     }
     if object.key() != stored.key() {
         return Err(Refusal::BadRequest(
-            "a patch cannot change kind, metadata.name or metadata.namespace: create another object instead".into(),
+            "a patch cannot change kind, metadata.name or metadata.namespace: create another object instead"
+                .into(),
         ));
     }
     Ok(object)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(patch: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(patch).map_err(|error| Refusal::BadRequest(format!("the patch is not valid: {error}")))
+    serde_json::from_slice(patch)
+        .map_err(|error| Refusal::BadRequest(format!("the patch is not valid: {error}")))
 }

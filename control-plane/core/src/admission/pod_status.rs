@@ -21,7 +21,13 @@ pub const JOB_TRACKING_FINALIZER: &str = "batch.kubernetes.io/job-tracking";
 ///
 /// `stopped` says that no process of the pod is left, so that a pod that is being deleted may go. A pod that has finished
 /// keeps the status it finished with: states only move forward.
-pub fn report(snapshot: &Snapshot, stored: &Pod, reported: PodStatus, stopped: bool, now: Time) -> Vec<Write> {
+pub fn report(
+    snapshot: &Snapshot,
+    stored: &Pod,
+    reported: PodStatus,
+    stopped: bool,
+    now: Time,
+) -> Vec<Write> {
     let mut pod = stored.clone();
     if !is_finished(stored) {
         pod.status = Some(merged(status(stored), reported));
@@ -55,7 +61,10 @@ pub fn transition(snapshot: &Snapshot, old: &Pod, mut pod: Pod, _now: Time) -> V
 }
 
 fn is_uncounted(pod: &Pod) -> bool {
-    pod.metadata().finalizers.iter().any(|finalizer| finalizer == JOB_TRACKING_FINALIZER)
+    pod.metadata()
+        .finalizers
+        .iter()
+        .any(|finalizer| finalizer == JOB_TRACKING_FINALIZER)
 }
 
 /// What this pod adds to its Job; `None` when the Job is gone, or does not count it.
@@ -76,7 +85,9 @@ fn merged(stored: &PodStatus, mut reported: PodStatus) -> PodStatus {
         reported.phase.clone_from(&stored.phase);
     }
     reported.qos_class.clone_from(&stored.qos_class);
-    reported.nominated_node_name.clone_from(&stored.nominated_node_name);
+    reported
+        .nominated_node_name
+        .clone_from(&stored.nominated_node_name);
     reported.start_time = stored.start_time.or(reported.start_time);
     reported
 }

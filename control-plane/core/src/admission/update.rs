@@ -21,7 +21,11 @@ pub fn update(snapshot: &Snapshot, mut object: Object, now: Time) -> Result<Admi
     check(stored, &object, kinds::validate_update)?;
     let warnings = kinds::warnings(&object);
     let writes = writes_of(snapshot, stored, object.clone(), now);
-    Ok(Admitted { writes, object, warnings })
+    Ok(Admitted {
+        writes,
+        object,
+        warnings,
+    })
 }
 
 /// Replaces an object's status, and takes over label and annotation changes; everything else of the request is dropped.
@@ -29,11 +33,21 @@ pub fn update_status(snapshot: &Snapshot, object: Object, now: Time) -> Result<A
     let stored = stored_for(snapshot, &object)?;
     let mut changed = stored.clone();
     changed.copy_status_from(&object);
-    changed.metadata_mut().labels.clone_from(&object.metadata().labels);
-    changed.metadata_mut().annotations.clone_from(&object.metadata().annotations);
+    changed
+        .metadata_mut()
+        .labels
+        .clone_from(&object.metadata().labels);
+    changed
+        .metadata_mut()
+        .annotations
+        .clone_from(&object.metadata().annotations);
     check(stored, &changed, kinds::validate_status_update)?;
     let writes = writes_of(snapshot, stored, changed.clone(), now);
-    Ok(Admitted { writes, object: changed, warnings: Vec::new() })
+    Ok(Admitted {
+        writes,
+        object: changed,
+        warnings: Vec::new(),
+    })
 }
 
 /// The stored object a request means, if its uid and version preconditions hold.
@@ -42,7 +56,10 @@ fn stored_for<'a>(snapshot: &'a Snapshot, object: &Object) -> Result<&'a Object,
     let stored = snapshot.get(&key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     let (asked, is) = (object.metadata(), stored.metadata());
     if !asked.uid.is_empty() && asked.uid != is.uid {
-        let message = format!("the request means uid {}, the object of that name has uid {}", asked.uid, is.uid);
+        let message = format!(
+            "the request means uid {}, the object of that name has uid {}",
+            asked.uid, is.uid
+        );
         return Err(Refusal::Conflict(key, message));
     }
     if !asked.resource_version.is_empty() && asked.resource_version != is.resource_version {
@@ -89,7 +106,11 @@ fn check(
         wrong = kinds::validate(object);
     }
     wrong.extend(particular(stored, object));
-    if wrong.is_empty() { Ok(()) } else { Err(Refusal::Invalid(object.key(), wrong)) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::Invalid(object.key(), wrong))
+    }
 }
 
 fn new_finalizers_of_an_ending_object(stored: &Object, object: &Object) -> Option<FieldError> {

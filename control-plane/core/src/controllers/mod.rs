@@ -3,14 +3,14 @@
 //! A controller is a pure function of a snapshot and a time. It never calls another one, never waits and never reads a
 //! clock; it does not know who runs it. The table [`CONTROLLERS`] is all there is to register one.
 
-pub mod garbage_collection;
 pub mod cron_job;
+pub mod garbage_collection;
 pub mod job;
 pub mod namespace;
 pub mod node_lifecycle;
 pub mod queue;
-pub mod ttl;
 pub mod replica_set;
+pub mod ttl;
 
 use bosun_proto::Key;
 use bosun_proto::scalars::Time;

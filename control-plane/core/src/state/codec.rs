@@ -15,16 +15,30 @@ impl Command {
         log::Command {
             request_id: self.request_id.to_vec().into(),
             time: Some(self.time),
-            writes: self.writes.iter().map(|write| log::Write { write: Some(write_to_wire(write)) }).collect(),
+            writes: self
+                .writes
+                .iter()
+                .map(|write| log::Write {
+                    write: Some(write_to_wire(write)),
+                })
+                .collect(),
         }
     }
 
     /// The command of a message in the log.
     pub fn from_wire(wire: &log::Command) -> Result<Self, UnreadableCommand> {
         Ok(Self {
-            request_id: wire.request_id.as_ref().try_into().map_err(|_| UnreadableCommand("request id"))?,
+            request_id: wire
+                .request_id
+                .as_ref()
+                .try_into()
+                .map_err(|_| UnreadableCommand("request id"))?,
             time: wire.time.ok_or(UnreadableCommand("no time"))?,
-            writes: wire.writes.iter().map(write_from_wire).collect::<Result<_, _>>()?,
+            writes: wire
+                .writes
+                .iter()
+                .map(write_from_wire)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -32,16 +46,30 @@ impl Command {
 fn write_to_wire(write: &Write) -> log::write::Write {
     use log::write::Write as Wire;
     match write {
-        Write::Create(object) => Wire::Create(log::Create { object: Some(object.to_wire()) }),
-        Write::Replace { object, expected_version } => {
-            Wire::Replace(log::Replace { object: Some(object.to_wire()), expected_version: *expected_version })
-        }
-        Write::Delete { key, uid, expected_version } => Wire::Delete(log::Delete {
+        Write::Create(object) => Wire::Create(log::Create {
+            object: Some(object.to_wire()),
+        }),
+        Write::Replace {
+            object,
+            expected_version,
+        } => Wire::Replace(log::Replace {
+            object: Some(object.to_wire()),
+            expected_version: *expected_version,
+        }),
+        Write::Delete {
+            key,
+            uid,
+            expected_version,
+        } => Wire::Delete(log::Delete {
             key: Some(key_to_wire(key)),
             uid: uid.clone(),
             expected_version: *expected_version,
         }),
-        Write::Bind { pod, expected_version, node } => Wire::Bind(log::Bind {
+        Write::Bind {
+            pod,
+            expected_version,
+            node,
+        } => Wire::Bind(log::Bind {
             namespace: pod.namespace.to_string(),
             pod: pod.name.to_string(),
             expected_version: *expected_version,
@@ -49,40 +77,50 @@ fn write_to_wire(write: &Write) -> log::write::Write {
         }),
         Write::Count(count) => Wire::Count(count.clone()),
         Write::Progress(progress) => Wire::Progress(progress.clone()),
-        Write::Expect { key, version } => {
-            Wire::Expect(log::Expect { key: Some(key_to_wire(key)), version: *version })
-        }
+        Write::Expect { key, version } => Wire::Expect(log::Expect {
+            key: Some(key_to_wire(key)),
+            version: *version,
+        }),
     }
 }
 
 fn write_from_wire(wire: &log::Write) -> Result<Write, UnreadableCommand> {
     use log::write::Write as Wire;
-    Ok(match wire.write.as_ref().ok_or(UnreadableCommand("a write of unknown kind"))? {
-        Wire::Create(create) => Write::Create(object_from_wire(create.object.as_ref())?),
-        Wire::Replace(replace) => Write::Replace {
-            object: object_from_wire(replace.object.as_ref())?,
-            expected_version: replace.expected_version,
+    Ok(
+        match wire
+            .write
+            .as_ref()
+            .ok_or(UnreadableCommand("a write of unknown kind"))?
+        {
+            Wire::Create(create) => Write::Create(object_from_wire(create.object.as_ref())?),
+            Wire::Replace(replace) => Write::Replace {
+                object: object_from_wire(replace.object.as_ref())?,
+                expected_version: replace.expected_version,
+            },
+            Wire::Delete(delete) => Write::Delete {
+                key: key_from_wire(delete.key.as_ref())?,
+                uid: delete.uid.clone(),
+                expected_version: delete.expected_version,
+            },
+            Wire::Bind(bind) => Write::Bind {
+                pod: Key::new(Kind::Pod, &bind.namespace, &bind.pod),
+                expected_version: bind.expected_version,
+                node: bind.node.clone(),
+            },
+            Wire::Count(count) => Write::Count(count.clone()),
+            Wire::Progress(progress) => Write::Progress(progress.clone()),
+            Wire::Expect(expect) => Write::Expect {
+                key: key_from_wire(expect.key.as_ref())?,
+                version: expect.version,
+            },
         },
-        Wire::Delete(delete) => Write::Delete {
-            key: key_from_wire(delete.key.as_ref())?,
-            uid: delete.uid.clone(),
-            expected_version: delete.expected_version,
-        },
-        Wire::Bind(bind) => Write::Bind {
-            pod: Key::new(Kind::Pod, &bind.namespace, &bind.pod),
-            expected_version: bind.expected_version,
-            node: bind.node.clone(),
-        },
-        Wire::Count(count) => Write::Count(count.clone()),
-        Wire::Progress(progress) => Write::Progress(progress.clone()),
-        Wire::Expect(expect) => {
-            Write::Expect { key: key_from_wire(expect.key.as_ref())?, version: expect.version }
-        }
-    })
+    )
 }
 
 fn object_from_wire(wire: Option<&api::Object>) -> Result<Object, UnreadableCommand> {
-    wire.cloned().and_then(Object::from_wire).ok_or(UnreadableCommand("an object of unknown kind"))
+    wire.cloned()
+        .and_then(Object::from_wire)
+        .ok_or(UnreadableCommand("an object of unknown kind"))
 }
 
 fn key_to_wire(key: &Key) -> log::ObjectKey {

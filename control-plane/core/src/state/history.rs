@@ -24,7 +24,10 @@ pub struct Change {
 impl Change {
     /// The object after the change, or as it last was.
     pub fn object(&self) -> &Object {
-        self.new.as_ref().or(self.old.as_ref()).expect("a change has an old or a new object")
+        self.new
+            .as_ref()
+            .or(self.old.as_ref())
+            .expect("a change has an old or a new object")
     }
 
     fn cost(&self) -> usize {
@@ -34,7 +37,9 @@ impl Change {
 
 /// The changes after the asked version are no longer kept: list again and watch from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("version {asked} is too old to resume from, the oldest possible is {oldest}: list again and watch from there")]
+#[error(
+    "version {asked} is too old to resume from, the oldest possible is {oldest}: list again and watch from there"
+)]
 pub struct TooOld {
     /// The version that was asked for.
     pub asked: u64,
@@ -54,15 +59,25 @@ pub struct History {
 impl History {
     /// A history that knows nothing of what was before `version`.
     pub(super) fn starting_at(version: u64) -> Self {
-        Self { floor: version, changes: Vector::new(), bytes: 0 }
+        Self {
+            floor: version,
+            changes: Vector::new(),
+            bytes: 0,
+        }
     }
 
     pub(super) fn push(&mut self, change: Change) {
-        debug_assert_eq!(change.version, self.floor + self.changes.len() as u64 + 1, "versions have no gaps");
+        debug_assert_eq!(
+            change.version,
+            self.floor + self.changes.len() as u64 + 1,
+            "versions have no gaps"
+        );
         self.bytes += change.cost();
         self.changes.push_back(change);
         while self.changes.len() > HISTORY_CHANGES_MAX || self.bytes > HISTORY_BYTES_MAX {
-            let Some(oldest) = self.changes.pop_front() else { break };
+            let Some(oldest) = self.changes.pop_front() else {
+                break;
+            };
             self.bytes -= oldest.cost();
             self.floor = oldest.version;
         }
@@ -71,9 +86,14 @@ impl History {
     /// The changes after `version`, oldest first.
     pub fn since(&self, version: u64) -> Result<impl Iterator<Item = &Change>, TooOld> {
         if version < self.floor {
-            return Err(TooOld { asked: version, oldest: self.floor });
+            return Err(TooOld {
+                asked: version,
+                oldest: self.floor,
+            });
         }
-        let skip = usize::try_from(version - self.floor).unwrap_or(usize::MAX).min(self.changes.len());
+        let skip = usize::try_from(version - self.floor)
+            .unwrap_or(usize::MAX)
+            .min(self.changes.len());
         Ok(self.changes.focus().narrow(skip..).into_iter())
     }
 }
@@ -86,14 +106,23 @@ mod tests {
 
     fn change(version: u64) -> Change {
         let namespace = Object::from(Namespace::default());
-        Change { version, key: namespace.key(), old: None, new: Some(namespace) }
+        Change {
+            version,
+            key: namespace.key(),
+            old: None,
+            new: Some(namespace),
+        }
     }
 
     #[test]
     fn a_watch_resumes_after_any_kept_version_and_is_refused_before_the_window() {
         let mut history = History::starting_at(7);
         (8..=12).for_each(|version| history.push(change(version)));
-        let after = |version| history.since(version).map(|c| c.map(|c| c.version).collect::<Vec<_>>());
+        let after = |version| {
+            history
+                .since(version)
+                .map(|c| c.map(|c| c.version).collect::<Vec<_>>())
+        };
         assert_eq!(after(7), Ok(vec![8, 9, 10, 11, 12]));
         assert_eq!(after(10), Ok(vec![11, 12]));
         assert_eq!(after(12), Ok(vec![]));
@@ -107,6 +136,9 @@ mod tests {
         let last = HISTORY_CHANGES_MAX as u64 + 3;
         (1..=last).for_each(|version| history.push(change(version)));
         assert_eq!(history.since(3).map(Iterator::count), Ok(HISTORY_CHANGES_MAX));
-        assert_eq!(history.since(2).map(Iterator::count), Err(TooOld { asked: 2, oldest: 3 }));
+        assert_eq!(
+            history.since(2).map(Iterator::count),
+            Err(TooOld { asked: 2, oldest: 3 })
+        );
     }
 }

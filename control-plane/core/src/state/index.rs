@@ -44,14 +44,20 @@ impl Index {
             return;
         }
         match was {
-            Some(Control { controller: Some(uid), open: true }) => {
+            Some(Control {
+                controller: Some(uid),
+                open: true,
+            }) => {
                 self.open_pods.remove(&(uid.into(), key.clone()));
             }
             Some(Control { controller: None, .. }) => drop(self.uncontrolled_pods.remove(key)),
             _ => {}
         }
         match is {
-            Some(Control { controller: Some(uid), open: true }) => {
+            Some(Control {
+                controller: Some(uid),
+                open: true,
+            }) => {
                 self.open_pods.insert((uid.into(), key.clone()));
             }
             Some(Control { controller: None, .. }) => drop(self.uncontrolled_pods.insert(key.clone())),
@@ -75,7 +81,12 @@ impl Index {
     fn update_owners(&mut self, key: &Key, old: Option<&Object>, new: Option<&Object>) {
         let owners = |object: Option<&Object>| -> Vec<String> {
             object.map_or_else(Vec::new, |object| {
-                object.metadata().owner_references.iter().map(|owner| owner.uid.clone()).collect()
+                object
+                    .metadata()
+                    .owner_references
+                    .iter()
+                    .map(|owner| owner.uid.clone())
+                    .collect()
             })
         };
         let (old, new) = (owners(old), owners(new));
@@ -143,7 +154,10 @@ struct Placement<'a> {
 impl<'a> Placement<'a> {
     fn of(pod: &'a Pod) -> Self {
         let node = pod::spec(pod).node_name.as_str();
-        Self { node: (!node.is_empty()).then_some(node), holds: !pod::is_finished(pod) }
+        Self {
+            node: (!node.is_empty()).then_some(node),
+            holds: !pod::is_finished(pod),
+        }
     }
 }
 
@@ -156,10 +170,20 @@ struct Control<'a> {
 
 impl<'a> Control<'a> {
     fn of(pod: &'a Pod) -> Self {
-        let controller = pod.metadata.as_ref().and_then(kinds::controller_of).map(|owner| owner.uid.as_str());
-        let held = pod.metadata.as_ref().is_some_and(|metadata| !metadata.finalizers.is_empty());
+        let controller = pod
+            .metadata
+            .as_ref()
+            .and_then(kinds::controller_of)
+            .map(|owner| owner.uid.as_str());
+        let held = pod
+            .metadata
+            .as_ref()
+            .is_some_and(|metadata| !metadata.finalizers.is_empty());
         let succeeded = pod::status(pod).phase == pod::phase::SUCCEEDED;
-        Self { controller, open: !succeeded || held || pod::is_ending(pod) }
+        Self {
+            controller,
+            open: !succeeded || held || pod::is_ending(pod),
+        }
     }
 }
 

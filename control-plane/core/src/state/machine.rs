@@ -50,7 +50,10 @@ impl Machine {
         let mut versions = Vec::with_capacity(command.writes.len());
         for write in command.writes {
             if let Err(reason) = precondition::check(&draft, &write) {
-                return Outcome::Rejected(Rejection { key: write.key(), reason });
+                return Outcome::Rejected(Rejection {
+                    key: write.key(),
+                    reason,
+                });
             }
             versions.push(perform(&mut draft, write, command.time));
         }
@@ -92,8 +95,14 @@ fn bind(pod: &Pod, node: String, time: Time) -> Object {
 
 fn count_finished_pod(draft: &mut Snapshot, count: &Count) -> u64 {
     let key = Key::new(Kind::Job, &count.namespace, &count.job);
-    let Some(stored) = draft.find_key::<Job>(&key) else { return 0 };
-    if stored.metadata.as_ref().is_none_or(|metadata| metadata.uid != count.job_uid) {
+    let Some(stored) = draft.find_key::<Job>(&key) else {
+        return 0;
+    };
+    if stored
+        .metadata
+        .as_ref()
+        .is_none_or(|metadata| metadata.uid != count.job_uid)
+    {
         return 0;
     }
     let mut counted = stored.as_ref().clone();
@@ -103,7 +112,9 @@ fn count_finished_pod(draft: &mut Snapshot, count: &Count) -> u64 {
 
 fn note_progress(draft: &mut Snapshot, progress: &Progress) -> u64 {
     let key = Key::new(Kind::Job, &progress.namespace, &progress.job);
-    let Some(stored) = draft.find_key::<Job>(&key) else { return 0 };
+    let Some(stored) = draft.find_key::<Job>(&key) else {
+        return 0;
+    };
     let mut noted = stored.as_ref().clone();
     let status = noted.status.get_or_insert_default();
     status.active = progress.active;

@@ -25,14 +25,19 @@ pub enum DamagedSnapshot {
     #[error("the snapshot of the state says that a message in it has {0} bytes")]
     ImpossibleLength(usize),
     /// An object in it is of a kind this version does not know.
-    #[error("the snapshot of the state holds an object of a kind this version does not know (written by a newer version?)")]
+    #[error(
+        "the snapshot of the state holds an object of a kind this version does not know (written by a newer version?)"
+    )]
     UnknownKind,
 }
 
 /// Writes the bytes of a state. The same state always gives the same bytes.
 pub fn encode_snapshot(state: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
     let object_count = Kind::ALL.iter().map(|kind| state.count(*kind) as u64).sum();
-    let header = log::StateHeader { version: state.version(), object_count };
+    let header = log::StateHeader {
+        version: state.version(),
+        object_count,
+    };
     write_message(&header, out)?;
     for object in Kind::ALL.iter().flat_map(|kind| state.list(*kind, None)) {
         write_message(&object.to_wire(), out)?;

@@ -15,23 +15,43 @@ pub(super) fn check(state: &Snapshot, write: &Write) -> Result<(), Reason> {
         Write::Create(object) => {
             let key = object.key();
             namespace_takes(state, &key)?;
-            if state.get(&key).is_some() { Err(Reason::AlreadyExists) } else { Ok(()) }
+            if state.get(&key).is_some() {
+                Err(Reason::AlreadyExists)
+            } else {
+                Ok(())
+            }
         }
-        Write::Replace { object, expected_version } => {
-            is_at(state, &object.key(), &object.metadata().uid, *expected_version)
-        }
-        Write::Delete { key, uid, expected_version } => is_at(state, key, uid, *expected_version),
-        Write::Bind { pod, expected_version, node } => may_bind(state, pod, *expected_version, node),
+        Write::Replace {
+            object,
+            expected_version,
+        } => is_at(state, &object.key(), &object.metadata().uid, *expected_version),
+        Write::Delete {
+            key,
+            uid,
+            expected_version,
+        } => is_at(state, key, uid, *expected_version),
+        Write::Bind {
+            pod,
+            expected_version,
+            node,
+        } => may_bind(state, pod, *expected_version, node),
         // A Job that is gone needs no count; the write then does nothing.
         Write::Count(_) => Ok(()),
         Write::Progress(progress) => {
-            let stored = state.find::<Job>(&progress.namespace, &progress.job).ok_or(Reason::NotFound)?;
-            let metadata = stored.metadata.as_ref().filter(|metadata| metadata.uid == progress.job_uid);
+            let stored = state
+                .find::<Job>(&progress.namespace, &progress.job)
+                .ok_or(Reason::NotFound)?;
+            let metadata = stored
+                .metadata
+                .as_ref()
+                .filter(|metadata| metadata.uid == progress.job_uid);
             let generation = metadata.ok_or(Reason::NotFound)?.generation;
             if generation == progress.generation {
                 Ok(())
             } else {
-                Err(Reason::Conflict { current: state.version_of(&write.key()) })
+                Err(Reason::Conflict {
+                    current: state.version_of(&write.key()),
+                })
             }
         }
         Write::Expect { key, version } => match state.version_of(key) {
@@ -46,10 +66,19 @@ fn namespace_takes(state: &Snapshot, key: &Key) -> Result<(), Reason> {
     if !key.kind.info().namespaced {
         return Ok(());
     }
-    let namespace = state.find::<Namespace>("", &key.namespace).ok_or(Reason::NamespaceMissing)?;
-    let ends = namespace.metadata.as_ref().is_some_and(|metadata| metadata.deletion_timestamp.is_some());
+    let namespace = state
+        .find::<Namespace>("", &key.namespace)
+        .ok_or(Reason::NamespaceMissing)?;
+    let ends = namespace
+        .metadata
+        .as_ref()
+        .is_some_and(|metadata| metadata.deletion_timestamp.is_some());
     // Events about the end of a namespace are part of it.
-    if ends && key.kind != Kind::Event { Err(Reason::NamespaceTerminating) } else { Ok(()) }
+    if ends && key.kind != Kind::Event {
+        Err(Reason::NamespaceTerminating)
+    } else {
+        Ok(())
+    }
 }
 
 fn is_at(state: &Snapshot, key: &Key, uid: &str, expected_version: u64) -> Result<(), Reason> {
@@ -69,7 +98,10 @@ fn may_bind(state: &Snapshot, key: &Key, expected_version: u64, node_name: &str)
     if current != expected_version {
         return Err(Reason::Conflict { current });
     }
-    let ends = stored.metadata.as_ref().is_some_and(|metadata| metadata.deletion_timestamp.is_some());
+    let ends = stored
+        .metadata
+        .as_ref()
+        .is_some_and(|metadata| metadata.deletion_timestamp.is_some());
     let spec = pod::spec(stored);
     if ends || pod::is_finished(stored) || !spec.node_name.is_empty() {
         return Err(Reason::NotBindable);

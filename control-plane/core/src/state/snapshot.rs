@@ -28,7 +28,12 @@ impl Default for Snapshot {
 
 impl Snapshot {
     pub(super) fn empty_at(version: u64) -> Self {
-        Self { version, tables: Default::default(), index: Index::default(), history: History::starting_at(version) }
+        Self {
+            version,
+            tables: Default::default(),
+            index: Index::default(),
+            history: History::starting_at(version),
+        }
     }
 
     /// The number of changes ever made: the resourceVersion of the whole.
@@ -67,18 +72,28 @@ impl Snapshot {
         let start = Key::new(kind, namespace.as_deref().unwrap_or(""), "");
         self.table(kind)
             .range(start..)
-            .take_while(move |(key, _)| namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace))
+            .take_while(move |(key, _)| {
+                namespace
+                    .as_ref()
+                    .is_none_or(|namespace| key.namespace == *namespace)
+            })
             .map(|(_, object)| object)
     }
 
     /// The objects of a kind after a key, in key order: the next page of a list.
     pub fn list_after(&self, after: &Key) -> impl Iterator<Item = &Object> + use<'_> {
         let after = after.clone();
-        self.table(after.kind).range(after.clone()..).filter(move |(key, _)| **key != after).map(|(_, object)| object)
+        self.table(after.kind)
+            .range(after.clone()..)
+            .filter(move |(key, _)| **key != after)
+            .map(|(_, object)| object)
     }
 
     /// The objects of a known type, of one namespace or of all.
-    pub fn all<R: Resource + 'static>(&self, namespace: Option<&str>) -> impl Iterator<Item = &Arc<R>> + use<'_, R> {
+    pub fn all<R: Resource + 'static>(
+        &self,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = &Arc<R>> + use<'_, R> {
         self.list(R::KIND, namespace).filter_map(R::from_object)
     }
 
@@ -104,12 +119,19 @@ impl Snapshot {
     }
 
     /// The dependents of a known type whose *controller* is this uid.
-    pub fn controlled_by<R: Resource + 'static>(&self, uid: &str) -> impl Iterator<Item = &Arc<R>> + use<'_, R> {
+    pub fn controlled_by<R: Resource + 'static>(
+        &self,
+        uid: &str,
+    ) -> impl Iterator<Item = &Arc<R>> + use<'_, R> {
         let owner = uid.to_owned();
-        self.dependents(uid).filter_map(R::from_object).filter(move |object| {
-            let references = &object.metadata().owner_references;
-            references.iter().any(|reference| reference.controller == Some(true) && reference.uid == owner)
-        })
+        self.dependents(uid)
+            .filter_map(R::from_object)
+            .filter(move |object| {
+                let references = &object.metadata().owner_references;
+                references
+                    .iter()
+                    .any(|reference| reference.controller == Some(true) && reference.uid == owner)
+            })
     }
 
     /// The pods whose controller is this uid, without those of which nothing more is to be said: succeeded, held by no
@@ -176,7 +198,12 @@ impl Snapshot {
             None => table.remove(&key),
         };
         self.index.update(&key, old.as_ref(), new.as_ref());
-        self.history.push(Change { version: self.version, key, old, new });
+        self.history.push(Change {
+            version: self.version,
+            key,
+            old,
+            new,
+        });
         self.version
     }
 

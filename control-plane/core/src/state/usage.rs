@@ -88,14 +88,20 @@ impl Usage {
 }
 
 fn requests(resources: Option<&bosun_proto::core_v1::ResourceRequirements>) -> Usage {
-    resources.map(|resources| amounts(&resources.requests)).unwrap_or_default()
+    resources
+        .map(|resources| amounts(&resources.requests))
+        .unwrap_or_default()
 }
 
 fn amounts(list: &BTreeMap<String, Quantity>) -> Usage {
     Usage(
         list.iter()
             .map(|(resource, quantity)| {
-                let amount = if resource == "cpu" { quantity.milli() } else { quantity.value() };
+                let amount = if resource == "cpu" {
+                    quantity.milli()
+                } else {
+                    quantity.value()
+                };
                 (resource.clone(), amount)
             })
             .collect(),

@@ -73,12 +73,19 @@ impl Write {
 
     /// A [`Write::Replace`] decided on the stored object `old`.
     pub fn replace(old: &Object, new: impl Into<Object>) -> Self {
-        Self::Replace { object: new.into(), expected_version: version_of(old) }
+        Self::Replace {
+            object: new.into(),
+            expected_version: version_of(old),
+        }
     }
 
     /// A [`Write::Delete`] decided on the stored object `old`.
     pub fn delete(old: &Object) -> Self {
-        Self::Delete { key: old.key(), uid: old.metadata().uid.clone(), expected_version: version_of(old) }
+        Self::Delete {
+            key: old.key(),
+            uid: old.metadata().uid.clone(),
+            expected_version: version_of(old),
+        }
     }
 }
 

@@ -29,7 +29,7 @@ impl Sessions {
     /// Begins a session; the node's earlier one ends.
     pub(crate) fn begin(&self, node: &str, session_id: &str, now: Instant) {
         let session = Session {
-            session_id: session_id.to_owned(),
+            id: session_id.to_owned(),
             last_heard: now,
             requests: None,
         };

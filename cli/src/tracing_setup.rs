@@ -29,10 +29,11 @@ pub(crate) fn install(args: &Args, environment: &Environment, terminal: Terminal
 fn level(args: &Args) -> &'static str {
     let serves = matches!(args.verb, Verb::Server(_) | Verb::Agent(_));
     match (serves, args.global.verbose) {
-        (false, 0) => "warn",
-        (true, 0) | (false, 1) => "info",
+        // The raft library warns of what is ordinary at the start of a server.
+        (false, 0) => "warn,openraft=error",
+        (true, 0) | (false, 1) => "info,openraft=warn",
         (true, 1) | (false, 2) => {
-            "info,bosun=debug,bosun_client=debug,bosun_control_plane=debug,bosun_node_agent=debug"
+            "info,openraft=warn,bosun=debug,bosun_client=debug,bosun_control_plane=debug,bosun_node_agent=debug"
         }
         _ => "debug",
     }

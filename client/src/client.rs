@@ -12,6 +12,7 @@ use bosun_proto::api::cluster_client::ClusterClient;
 use bosun_proto::api::objects_client::ObjectsClient;
 use bosun_proto::{Key, Object, Resource, api, meta_v1};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -29,6 +30,8 @@ pub struct Client {
     pub(crate) cluster: ClusterClient<Channel>,
     pub(crate) addresses: Arc<[String]>,
     pub(crate) patience: Patience,
+    /// Shared by all clones: the last thing that happened was that no server answered.
+    pub(crate) cut_off: Arc<AtomicBool>,
 }
 
 /// What a write made.
@@ -74,6 +77,7 @@ impl Client {
             cluster: ClusterClient::new(channel),
             addresses: addresses.into(),
             patience: Patience::default(),
+            cut_off: Arc::default(),
         })
     }
 
@@ -82,6 +86,16 @@ impl Client {
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Whether the servers do not answer just now, while requests or watches are being tried again.
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_answer(&self, error: Option<&ApiError>) {
+        let cut_off = matches!(error, Some(ApiError::Unreachable { .. }));
+        self.cut_off.store(cut_off, Ordering::Relaxed);
     }
 
     /// Where the servers are.
@@ -283,12 +297,16 @@ impl Client {
         let mut attempts = Attempts::new(self.patience);
         loop {
             let error = match tokio::time::timeout(REQUEST_TIMEOUT, Box::pin(attempt())).await {
-                Ok(Ok(response)) => return Ok(response.into_inner()),
+                Ok(Ok(response)) => {
+                    self.note_answer(None);
+                    return Ok(response.into_inner());
+                }
                 Ok(Err(status)) => self.error(&status),
                 Err(_) => ApiError::Timeout {
                     detail: format!("{} s", REQUEST_TIMEOUT.as_secs()),
                 },
             };
+            self.note_answer(Some(&error));
             let Some(pause) = attempts.pause_after(&error, effect, Instant::now()) else {
                 return Err(error);
             };

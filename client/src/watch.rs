@@ -78,6 +78,7 @@ impl Watch {
                 }
                 Err(error) => {
                     self.stream = None;
+                    self.client.note_answer(Some(&error));
                     // A stream that stood for a while was a success even if nothing came over it.
                     let stood = self.opened.take().map(|opened| opened.elapsed());
                     if stood.is_some_and(|stood| stood > STOOD_WELL) {
@@ -102,6 +103,7 @@ impl Watch {
                 .await
                 .map_err(|status| self.client.error(&status))?;
             self.stream = Some(opened.into_inner());
+            self.client.note_answer(None);
             self.opened = Some(Instant::now());
             return Ok(None);
         };

@@ -8,7 +8,7 @@ const DEFAULT: Namespace<'static> = Namespace {
     explicit: false,
 };
 
-fn read(text: &str, namespace: Namespace<'_>) -> Result<Vec<strict::ManifestObject>, String> {
+pub(super) fn read(text: &str, namespace: Namespace<'_>) -> Result<Vec<strict::ManifestObject>, String> {
     let texts = [Text {
         source: "x.yaml".into(),
         text: text.into(),

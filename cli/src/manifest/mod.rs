@@ -1,6 +1,7 @@
 //! Owns the way from the files people write to objects that can be sent: read, parse, check strictly, and tell every
 //! mistake with its file, document, line and field. What the server alone can judge (defaults, validity) is left to it.
 
+mod explain;
 mod hint;
 mod scalar;
 mod source;

@@ -50,6 +50,8 @@ pub(crate) struct ManifestObject {
     pub(crate) object: Object,
     /// The same as it was written, for the annotation and the merge of apply.
     pub(crate) json: Value,
+    /// The same with its lines.
+    tree: Node,
     place: Place,
 }
 
@@ -63,6 +65,16 @@ impl ManifestObject {
             &metadata.name
         };
         reference(self.object.kind(), name)
+    }
+
+    /// File and line of one of its fields.
+    pub(super) fn place_of(&self, path: &str) -> String {
+        let line = self.tree.line_of(path);
+        Place {
+            line,
+            ..self.place.clone()
+        }
+        .to_string()
     }
 
     /// File, line and name, to put in front of what went wrong with it.
@@ -189,6 +201,7 @@ impl Reader<'_> {
             self.objects.push(ManifestObject {
                 object,
                 json,
+                tree: node.clone(),
                 place: place.clone(),
             });
         }

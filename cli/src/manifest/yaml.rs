@@ -55,14 +55,7 @@ struct Builder {
 pub(crate) fn documents(text: &str) -> Result<Vec<Node>, YamlError> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| YamlError {
-            line: error.marker().line(),
-            message: format!(
-                "not valid YAML: {}{}",
-                error.info(),
-                syntax_hint(text, error.marker().line())
-            ),
-        })?;
+        let (event, span) = event.map_err(|error| syntax_error(text, error.marker().line(), error.info()))?;
         let line = span.start.line();
         builder
             .event(event, line)
@@ -72,6 +65,20 @@ pub(crate) fn documents(text: &str) -> Result<Vec<Node>, YamlError> {
         .documents
         .retain(|document| !matches!(document.content, Content::Null));
     Ok(builder.documents)
+}
+
+fn syntax_error(text: &str, line: usize, info: &str) -> YamlError {
+    // The parser has a bound of its own on brackets, above ours.
+    let message = if info.contains("recursion limit") {
+        too_deep()
+    } else {
+        format!("not valid YAML: {info}{}", syntax_hint(text, line))
+    };
+    YamlError { line, message }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {DEPTH_MAX} levels; no Kubernetes object is")
 }
 
 /// The commonest causes of a syntax error, said in plain words.
@@ -150,9 +157,7 @@ impl Builder {
     fn begin(&mut self, open: Open) -> Result<(), String> {
         self.count(1)?;
         if self.open.len() >= DEPTH_MAX {
-            return Err(format!(
-                "nested deeper than {DEPTH_MAX} levels; no Kubernetes object is"
-            ));
+            return Err(too_deep());
         }
         if let Some(Open {
             kind: OpenKind::Mapping { key: None, .. },

@@ -3,6 +3,7 @@
 use crate::embedded::check_directory;
 use crate::failure::UsageError;
 use crate::session::Session;
+use crate::signals::Stop;
 use anyhow::{Context as _, Result};
 use bosun_node_agent::runtime::process::ProcessRuntime;
 use bosun_node_agent::{Config, PODS_DEFAULT};
@@ -56,10 +57,11 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
     config.pods_max = args.max_pods;
     let shutdown = config.shutdown.clone();
     let runtime = ProcessRuntime::new(session.host.clone(), &data_directory);
+    let stop = Stop::listen();
     let mut agent = std::pin::pin!(bosun_node_agent::run(config, session.host.clone(), runtime));
     let ended = tokio::select! {
         ended = &mut agent => ended,
-        () = crate::signals::stop() => {
+        () = stop.wished() => {
             shutdown.cancel();
             agent.await
         }

@@ -80,7 +80,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
                 ))?;
             }
             Err(error) => {
-                let error = error.context(manifest.place());
+                let error = manifest.explain(error);
                 if matches!(error.downcast_ref(), Some(ApiError::Unreachable { .. })) {
                     return Err(error);
                 }

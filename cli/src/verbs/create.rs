@@ -87,7 +87,7 @@ async fn from_files(session: &Session, args: Args) -> Result<()> {
     let mut failed = false;
     for manifest in files.load(session)? {
         if let Err(error) = create(session, &manifest.object, args.dry_run).await {
-            let error = error.context(manifest.place());
+            let error = manifest.explain(error);
             if matches!(error.downcast_ref(), Some(ApiError::Unreachable { .. })) {
                 return Err(error);
             }

@@ -7,6 +7,7 @@ use crate::output::format::{self, Format};
 use crate::output::rows::Columns;
 use crate::output::terminal::{print_line, print_lines};
 use crate::session::Session;
+use crate::signals::Stop;
 use crate::target::{self, Target};
 use anyhow::Result;
 use bosun_client::{ApiError, Client, Query, Step};
@@ -21,7 +22,7 @@ use std::cmp::Ordering;
     after_help = "Examples:\n  bosun get pods\n  bosun get jobs,pods -A\n  bosun get job/hello -o yaml\n  bosun get all -w"
 )]
 pub(crate) struct Args {
-    /// KIND[,KIND], KIND NAME..., KIND/NAME... or all
+    /// KIND,KIND..., KIND NAME..., KIND/NAME... or all
     #[arg(required = true, value_name = "WHAT")]
     words: Vec<String>,
     /// wide, yaml, json, name or jsonpath=TEMPLATE
@@ -177,11 +178,11 @@ async fn watch(session: &Session, client: &Client, args: &Args, targets: &[Targe
     let mut headings = !args.no_headers;
     let mut present = columns.table(kind);
     let mut caught_up = false;
-    let mut stop = std::pin::pin!(crate::signals::stop());
+    let stop = Stop::listen();
     loop {
         let change = tokio::select! {
             step = follow.next() => step?,
-            () = &mut stop => return Ok(()),
+            () = stop.wished() => return Ok(()),
         };
         match change {
             Step::CaughtUp => caught_up = true,

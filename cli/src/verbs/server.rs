@@ -2,6 +2,7 @@
 
 use crate::embedded::{check_directory, parse_listen};
 use crate::session::{DEFAULT_SERVER, Session};
+use crate::signals::Stop;
 use anyhow::{Result, anyhow};
 use bosun_control_plane::{Config, NodeSettings, Server};
 use clap::Args as ClapArgs;
@@ -57,12 +58,12 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
         },
         ..Config::new(check_directory(args.data_dir, default)?, args.listen)
     };
-    let mut stop = std::pin::pin!(crate::signals::stop());
+    let stop = Stop::listen();
     let server = Server::start(config, session.host.clone()).await?;
     crate::output::terminal::print_line(&format!("listening on {}", server.address()))?;
     tokio::select! {
         why = server.failed() => Err(anyhow!("the server cannot go on: {why}")),
-        () = &mut stop => {
+        () = stop.wished() => {
             server.stop().await;
             Ok(())
         }

@@ -4,6 +4,7 @@
 use crate::embedded::{self, Embedded, Settings};
 use crate::output::terminal::print_line;
 use crate::session::{DEFAULT_SERVER, Session};
+use crate::signals::Stop;
 use anyhow::Result;
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
@@ -31,13 +32,16 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
         listen: args.listen,
         insecure_plaintext: args.insecure_plaintext,
     };
-    let mut stop = std::pin::pin!(crate::signals::stop());
-    let mut cluster = Embedded::start(&session.host, settings).await?;
+    let stop = Stop::listen();
+    let mut cluster = tokio::select! {
+        cluster = Embedded::start(&session.host, settings) => cluster?,
+        () = stop.wished() => return Ok(()),
+    };
     let address = cluster.address().to_string();
     let client = session.client_of(std::slice::from_ref(&address))?;
     let result = tokio::select! {
         ready = cluster.ready(&client) => ready,
-        () = &mut stop => return cluster.stop().await,
+        () = stop.wished() => return cluster.stop().await,
     };
     if let Err(error) = result {
         // Why it is not ready matters more than how it ends.
@@ -60,7 +64,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
             drop(cluster.stop().await);
             Err(why)
         }
-        () = &mut stop => {
+        () = stop.wished() => {
             session.terminal.note("Stopping. What is stored is there again at the next start.");
             cluster.stop().await
         }

@@ -1,6 +1,7 @@
 //! Owns how a run is told: a line per root while it runs, a table at the end. Pure text; where it goes is `show`'s part.
 
 use super::board::{self, Board, End, job_condition};
+use super::output::LastLines;
 use super::pods;
 use crate::output::age;
 use crate::output::table::{Table, one_line};
@@ -13,7 +14,7 @@ use bosun_proto::{Object, Resource as _, Time};
 use std::sync::Arc;
 
 /// How many failed pods of one root are told in full.
-pub(super) const FAILED_PODS_SHOWN_MAX: usize = 3;
+const FAILED_PODS_SHOWN_MAX: usize = 3;
 
 /// One line on how an object is, without its duration: it changes only when something happened.
 pub(super) fn line(board: &Board, object: &Object) -> String {
@@ -88,8 +89,56 @@ pub(super) fn troubles(board: &Board, root: &Object) -> Vec<(String, String)> {
     told.collect()
 }
 
+/// What is told at the end of a run.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// How each root ended, as the lines of a table.
+    pub(super) table: Vec<String>,
+    /// Each piece of work that failed or did not end: which, why, by which pods, with their last lines.
+    pub(super) failures: Vec<String>,
+}
+
+/// Draws up the account of a run.
+pub(super) fn account(board: &Board, last_lines: &LastLines, now: Time) -> Account {
+    let failure = |root: &Object| {
+        let name = reference(root.kind(), &root.metadata().name);
+        match board.end(root) {
+            Some(End::Succeeded) => None,
+            Some(End::Failed(why)) => Some(format!(
+                "{name} failed: {why}{}",
+                told_culprits(board, root, last_lines)
+            )),
+            None => Some(format!("{name} had not ended when the run did")),
+        }
+    };
+    Account {
+        table: table(board, now).lines(true),
+        failures: board.work().filter_map(failure).collect(),
+    }
+}
+
+/// The pods that made a root fail, each with its cause and last lines.
+fn told_culprits(board: &Board, root: &Object, last_lines: &LastLines) -> String {
+    let (pods, more) = culprits(board, root);
+    let mut lines = Vec::new();
+    for pod in pods {
+        lines.push(format!("  {}", why(pod)));
+        lines.extend(
+            last_lines
+                .of(&pod.metadata().name)
+                .map(|line| format!("    | {}", one_line(line))),
+        );
+    }
+    lines.extend((more > 0).then(|| format!("  ... and {more} more pods")));
+    lines
+        .iter()
+        .map(|line| format!("\n{line}"))
+        .collect::<Vec<_>>()
+        .concat()
+}
+
 /// The final table: how each root ended.
-pub(super) fn table(board: &Board, now: Time) -> Table {
+fn table(board: &Board, now: Time) -> Table {
     let mut table = Table::new(["Kind", "Name", "Result", "Succeeded", "Failed", "Duration"]);
     for object in board.roots() {
         let (succeeded, failed) = counts(board, object);
@@ -140,7 +189,7 @@ fn counts(board: &Board, object: &Object) -> (i64, i64) {
 }
 
 /// The pods of a failed root that tell why it failed, the latest first, and how many more there are.
-pub(super) fn culprits<'board>(board: &'board Board, root: &Object) -> (Vec<&'board Arc<Pod>>, usize) {
+fn culprits<'board>(board: &'board Board, root: &Object) -> (Vec<&'board Arc<Pod>>, usize) {
     let mut bad: Vec<&Arc<Pod>> = board
         .pods_of(root)
         .into_iter()
@@ -153,7 +202,7 @@ pub(super) fn culprits<'board>(board: &'board Board, root: &Object) -> (Vec<&'bo
 }
 
 /// Why a pod of a failed root failed.
-pub(super) fn why(pod: &Pod) -> String {
+fn why(pod: &Pod) -> String {
     let of_container = || {
         let (name, end) = pods::bad_container(pod)?;
         Some(format!("container {name}: {}", pods::terminated(end)))

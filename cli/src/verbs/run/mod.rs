@@ -6,6 +6,7 @@
 
 mod account;
 mod board;
+mod ending;
 mod output;
 mod pods;
 mod runner;
@@ -15,6 +16,7 @@ use crate::embedded::{Embedded, Settings};
 use crate::failure::AlreadyTold;
 use crate::manifest::{self, ManifestObject, Namespace};
 use crate::session::Session;
+use crate::signals::Stop;
 use anyhow::{Context as _, Result};
 use bosun_client::{Client, Patience};
 use bosun_host::Host;
@@ -72,19 +74,22 @@ async fn in_existing(session: &Session, args: &Args, manifests: Vec<ManifestObje
     let client = session.client()?;
     client.server_state().await?;
     let client = client.with_patience(PATIENCE);
-    let mut runner = Runner::new(session, client, args.until_interrupted);
+    let mut runner = Runner::new(session, client, Stop::listen(), args.until_interrupted);
     let finish = runner.run(&manifests, std::future::pending()).await?;
+    let told = runner.account();
+    runner.tell(&told)?;
     if finish == Finish::Interrupted {
         session
             .terminal
-            .note("Interrupted. The objects stay in the cluster; `bosun delete -f FILE` removes them.");
+            .note("The objects stay in the cluster; `bosun delete -f FILE` removes them.");
     }
     verdict(&runner, finish)
 }
 
 async fn in_new(session: &Session, args: &Args, manifests: Vec<ManifestObject>) -> Result<()> {
+    let stop = Stop::listen();
     let directory = temporary_directory(session)?;
-    let result = in_directory(session, args, &manifests, &directory).await;
+    let result = in_directory(session, args, &manifests, &directory, &stop).await;
     if args.keep && result.is_err() {
         session.terminal.note(&format!(
             "The cluster's data is kept in {}; `bosun up --data-dir {0}` shows it.",
@@ -101,6 +106,7 @@ async fn in_directory(
     args: &Args,
     manifests: &[ManifestObject],
     directory: &Path,
+    stop: &Stop,
 ) -> Result<()> {
     let settings = Settings {
         data_directory: directory.to_owned(),
@@ -110,14 +116,8 @@ async fn in_directory(
     let mut cluster = Embedded::start(&session.host, settings).await?;
     let address = cluster.address().to_string();
     let client = session.client_of(&[address])?.with_patience(PATIENCE);
-    let result = in_cluster(session, args, manifests, &mut cluster, client).await;
-    tokio::select! {
-        stopped = cluster.stop() => result.and(stopped),
-        () = crate::signals::stop() => {
-            session.terminal.note("Stopped without waiting for the containers to end.");
-            Err(AlreadyTold.into())
-        }
-    }
+    let result = in_cluster(session, args, manifests, &mut cluster, client, stop).await;
+    result.and(cluster.stop().await)
 }
 
 async fn in_cluster(
@@ -126,12 +126,30 @@ async fn in_cluster(
     manifests: &[ManifestObject],
     cluster: &mut Embedded,
     client: Client,
+    stop: &Stop,
 ) -> Result<()> {
-    cluster.ready(&client).await?;
+    tokio::select! {
+        ready = cluster.ready(&client) => ready?,
+        () = stop.wished() => return Err(AlreadyTold.into()),
+    }
     runner::make_namespaces(session, &client, manifests).await?;
-    let mut runner = Runner::new(session, client, args.until_interrupted);
+    let mut runner = Runner::new(session, client.clone(), stop.clone(), args.until_interrupted);
     let finish = runner.run(manifests, cluster.failed()).await?;
-    verdict(&runner, finish)
+    // The account is of the work, not of the end it is brought to.
+    let told = runner.account();
+    let fine = verdict(&runner, finish);
+    if finish != Finish::Lost {
+        let roots = runner.roots();
+        let ending = async {
+            tokio::select! {
+                () = ending::end(session, &client, roots) => {}
+                () = stop.insisted() => session.terminal.note("Killing what still runs."),
+            }
+        };
+        runner.show_output_during(ending).await?;
+    }
+    runner.tell(&told)?;
+    fine
 }
 
 /// What the run's end means for the exit code; everything was said already.

@@ -1,19 +1,20 @@
 //! Owns the course of a run: apply, follow, show, and the account at the end.
 
-use super::account;
-use super::board::{Board, End, FOLLOWED, Source};
+use super::account::{self, Account};
+use super::board::{Board, FOLLOWED, Source};
 use super::output::{LastLines, Readers, Told};
 use super::show::Show;
 use crate::failure::render;
 use crate::manifest::ManifestObject;
 use crate::output::terminal::{print_line, print_lines};
 use crate::session::{DEFAULT_NAMESPACE, Session};
+use crate::signals::Stop;
 use crate::verbs::apply::{self, Outcome};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use bosun_client::{ApiError, Change, ChangeKind, Client, Query, Step};
 use bosun_proto::core_v1;
 use bosun_proto::meta_v1::ObjectMeta;
-use bosun_proto::{Kind, Object};
+use bosun_proto::{Key, Kind, Object};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -42,11 +43,17 @@ pub(super) enum Finish {
 pub(super) struct Runner<'a> {
     session: &'a Session,
     client: Client,
+    stop: Stop,
     until_interrupted: bool,
+    was_cut_off: bool,
     board: Board,
     readers: Readers,
     last_lines: LastLines,
     show: Show,
+    changes_sender: mpsc::Sender<Result<Change, ApiError>>,
+    changes: mpsc::Receiver<Result<Change, ApiError>>,
+    /// What feeds the changes; ended with the run.
+    tasks: JoinSet<()>,
 }
 
 /// Something to react to.
@@ -97,21 +104,33 @@ pub(super) async fn make_namespaces(
 }
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(session: &'a Session, client: Client, until_interrupted: bool) -> Self {
+    pub(super) fn new(session: &'a Session, client: Client, stop: Stop, until_interrupted: bool) -> Self {
+        let (changes_sender, changes) = mpsc::channel(CHANGES_WAITING_MAX);
         Self {
             session,
             readers: Readers::new(client.clone()),
             client,
+            stop,
             until_interrupted,
+            was_cut_off: false,
             board: Board::default(),
             last_lines: LastLines::default(),
             show: Show::new(session.terminal),
+            changes_sender,
+            changes,
+            tasks: JoinSet::new(),
         }
     }
 
     /// Whether all work ended well.
     pub(super) fn has_succeeded(&self) -> bool {
         self.board.has_succeeded()
+    }
+
+    /// What was applied, as far as it is still there.
+    pub(super) fn roots(&self) -> Vec<Key> {
+        let present = self.board.roots().filter(|root| !self.board.is_gone(root));
+        present.map(Object::key).collect()
     }
 
     /// Carries the manifests out. `lost` tells when the cluster itself has failed.
@@ -122,21 +141,31 @@ impl<'a> Runner<'a> {
     ) -> Result<Finish> {
         self.apply(manifests).await?;
         self.say_when_it_ends();
-        // Dropped with this function, and the tasks with it.
-        let mut tasks = JoinSet::new();
-        let mut changes = self.follow(&mut tasks);
-        let finish = self.watch(&mut changes, lost).await?;
+        self.follow();
+        let finish = self.watch(lost).await?;
         self.show.clear();
-        self.tell()?;
         Ok(finish)
+    }
+
+    /// Goes on showing output, and nothing else, while something ends.
+    pub(super) async fn show_output_during(&mut self, ending: impl Future<Output = ()>) -> Result<()> {
+        let mut ending = std::pin::pin!(ending);
+        let mut is_over = false;
+        while !is_over {
+            tokio::select! {
+                () = &mut ending => is_over = true,
+                Some(Ok(change)) = self.changes.recv() => self.take_in(&change),
+                told = self.readers.next() => self.print(told)?,
+            }
+        }
+        Ok(())
     }
 
     async fn apply(&mut self, manifests: &[ManifestObject]) -> Result<()> {
         let mut warned = BTreeSet::new();
         for manifest in manifests {
-            let applied = apply::apply(&self.client, manifest, false)
-                .await
-                .with_context(|| manifest.place())?;
+            let applied = apply::apply(&self.client, manifest, false).await;
+            let applied = applied.map_err(|error| manifest.explain(error))?;
             for warning in applied.warnings {
                 // The same of every object would bury the rest.
                 if warned.insert(warning.clone()) {
@@ -177,13 +206,12 @@ impl<'a> Runner<'a> {
     }
 
     /// Follows everything that may grow out of the manifests.
-    fn follow(&self, tasks: &mut JoinSet<()>) -> mpsc::Receiver<Result<Change, ApiError>> {
-        let (sender, receiver) = mpsc::channel(CHANGES_WAITING_MAX);
+    fn follow(&mut self) {
         for namespace in self.namespaces() {
             for kind in FOLLOWED {
                 let mut follow = self.client.follow(Query::new(*kind, &namespace));
-                let sender = sender.clone();
-                tasks.spawn(async move {
+                let sender = self.changes_sender.clone();
+                self.tasks.spawn(async move {
                     loop {
                         let news = match follow.next().await {
                             Ok(Step::CaughtUp) => continue,
@@ -198,41 +226,37 @@ impl<'a> Runner<'a> {
                 });
             }
         }
-        // Without namespaced objects there is nothing to follow; the channel must stay open all the same.
-        if receiver.sender_strong_count() == 1 {
-            tasks.spawn(async move { sender.closed().await });
-        }
-        receiver
     }
 
-    async fn watch(
-        &mut self,
-        changes: &mut mpsc::Receiver<Result<Change, ApiError>>,
-        lost: impl Future<Output = anyhow::Error>,
-    ) -> Result<Finish> {
-        let mut stop = std::pin::pin!(crate::signals::stop());
+    async fn watch(&mut self, lost: impl Future<Output = anyhow::Error>) -> Result<Finish> {
+        let stop = self.stop.clone();
         let mut lost = std::pin::pin!(lost);
         let mut ticks = tokio::time::interval(REDRAW);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             let news = tokio::select! {
-                Some(change) = changes.recv() => change.map_or_else(|error| News::Lost(error.into()), News::Change),
+                Some(change) = self.changes.recv() => change.map_or_else(|error| News::Lost(error.into()), News::Change),
                 told = self.readers.next() => News::Told(told),
                 _ = ticks.tick() => News::Tick,
-                () = &mut stop => News::Stop,
+                () = stop.wished() => News::Stop,
                 why = &mut lost => News::Lost(why),
             };
             match news {
                 News::Change(change) => self.take_in(&change),
                 News::Told(told) => self.print(told)?,
-                News::Tick => self.show.status(&self.board, self.session.now()),
+                News::Tick => {
+                    self.say_when_cut_off();
+                    self.show.status(&self.board, self.session.now());
+                }
                 News::Stop => {
                     self.show.note("Stopping.");
                     return Ok(Finish::Interrupted);
                 }
                 News::Lost(why) => {
                     self.show.clear();
-                    let told = render(&why);
+                    let told = why
+                        .downcast_ref::<ApiError>()
+                        .map_or_else(|| render(&why), ToString::to_string);
                     self.session.terminal.error(&format!(
                         "the cluster is lost: {told}\nWhat is known of the run so far:"
                     ));
@@ -244,6 +268,20 @@ impl<'a> Runner<'a> {
                 return Ok(Finish::Done);
             }
         }
+    }
+
+    /// Silence while connections are tried again would look like a run that hangs.
+    fn say_when_cut_off(&mut self) {
+        let cut_off = self.client.is_cut_off();
+        if std::mem::replace(&mut self.was_cut_off, cut_off) == cut_off {
+            return;
+        }
+        let seconds = super::PATIENCE.0.as_secs();
+        self.show.note(&if cut_off {
+            format!("The cluster does not answer; trying again for {seconds} s.")
+        } else {
+            "The cluster answers again.".to_owned()
+        });
     }
 
     fn take_in(&mut self, change: &Change) {
@@ -295,41 +333,18 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    /// The account: a table of all roots, then why those failed that did.
-    fn tell(&mut self) -> Result<()> {
+    /// The account of the run as it is now.
+    pub(super) fn account(&self) -> Account {
+        account::account(&self.board, &self.last_lines, self.session.now())
+    }
+
+    /// Prints an account.
+    pub(super) fn tell(&mut self, account: &Account) -> Result<()> {
+        self.show.clear();
         print_line("")?;
-        print_lines(account::table(&self.board, self.session.now()).lines(true))?;
-        for root in self.board.work() {
-            let Some(End::Failed(why)) = self.board.end(root) else {
-                continue;
-            };
-            let name = crate::target::reference(root.kind(), &root.metadata().name);
-            self.session.terminal.error(&format!("{name} failed: {why}"));
-            let (pods, more) = account::culprits(&self.board, root);
-            for pod in pods {
-                self.session.terminal.note(&format!("  {}", account::why(pod)));
-                let name = &pod
-                    .metadata
-                    .as_ref()
-                    .map(|metadata| metadata.name.clone())
-                    .unwrap_or_default();
-                for line in self.last_lines.of(name) {
-                    self.session.terminal.note(&format!("    | {line}"));
-                }
-            }
-            if more > 0 {
-                self.session.terminal.note(&format!("  ... and {more} more pods"));
-            }
-        }
-        let unfinished = self
-            .board
-            .work()
-            .filter(|root| self.board.end(root).is_none())
-            .count();
-        if unfinished > 0 {
-            self.session
-                .terminal
-                .error(&format!("{unfinished} unfinished when the run ended"));
+        print_lines(account.table.iter().cloned())?;
+        for failure in &account.failures {
+            self.session.terminal.error(failure);
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::launch::Launched;
 use super::output::{Output, Stream};
+use super::proc_stat::{ProcessStat, all_processes};
 use super::{Begun, Shared};
 use crate::runtime::{ContainerId, Ended};
 
@@ -24,6 +25,8 @@ use crate::runtime::{ContainerId, Ended};
 const DRAIN_MAX: Duration = Duration::from_millis(200);
 /// How long the killed rest of a group may take to vanish.
 const GROUP_END_MAX: Duration = Duration::from_secs(2);
+/// From this pause on it is asked whether only zombies are left of the group; asking reads all of /proc.
+const ZOMBIES_FROM: Duration = Duration::from_millis(4);
 /// Bytes read from a pipe at once.
 const READ_BYTES: usize = 16 << 10;
 
@@ -158,10 +161,22 @@ async fn end_group(shared: &Shared, id: &ContainerId, pid: Pid) -> Option<WaitSt
     let deadline = Instant::now() + GROUP_END_MAX;
     let mut pause = Duration::from_micros(500);
     while test_kill_process_group(pid).is_ok() && Instant::now() < deadline {
+        // Members whose parent is gone count until the init of the machine reaps them: late, or in a container never.
+        if pause >= ZOMBIES_FROM && only_zombies(&all_processes(&*shared.host.disk), pid) {
+            break;
+        }
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(50));
     }
     status
+}
+
+/// Whether every process of a group has ended, reaped or not.
+fn only_zombies(processes: &[ProcessStat], group: Pid) -> bool {
+    let group = group.as_raw_nonzero().get();
+    processes
+        .iter()
+        .all(|process| process.group != group || process.state == 'Z')
 }
 
 fn ended(
@@ -190,5 +205,25 @@ fn ended(
         message: message.to_owned(),
         started_at: Some(started_at),
         finished_at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_has_ended_when_nothing_or_only_zombies_are_left_of_it() {
+        let process = |pid, group, state| ProcessStat {
+            pid,
+            state,
+            parent: 1,
+            group,
+            start_ticks: 0,
+        };
+        let group = Pid::from_raw(7).unwrap();
+        assert!(only_zombies(&[process(9, 9, 'S')], group));
+        assert!(only_zombies(&[process(8, 7, 'Z'), process(9, 9, 'S')], group));
+        assert!(!only_zombies(&[process(8, 7, 'Z'), process(9, 7, 'S')], group));
     }
 }

@@ -32,6 +32,8 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path, contents: Contents) -> 
         checkpoint: Checkpoint::default(),
         active: None,
     };
+    // One buffer for all: allocated anew for each segment, the memory would not go back to the system.
+    let mut bytes = Vec::new();
     for (number, base) in bases.iter().enumerate() {
         let path = segment::path(directory, *base);
         if let Some(before) = &recovered.active
@@ -41,7 +43,7 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path, contents: Contents) -> 
         }
         let file: Arc<dyn DiskFile> = disk.open(&path, OpenMode::Write)?.into();
         let is_last = number + 1 == bases.len();
-        let active = recovered.read_segment(&path, file, *base, is_last)?;
+        let active = recovered.read_segment(&path, file, *base, is_last, &mut bytes)?;
         recovered.active = Some(active);
     }
     recovered.check(directory)?;
@@ -55,9 +57,10 @@ impl Recovered {
         file: Arc<dyn DiskFile>,
         base: u64,
         is_last: bool,
+        bytes: &mut Vec<u8>,
     ) -> io::Result<Segment> {
-        let bytes = read_whole(&*file)?;
-        let head = Head::decode(&bytes).map_err(|error| head_refusal(path, error))?;
+        read_whole(&*file, bytes)?;
+        let head = Head::decode(bytes).map_err(|error| head_refusal(path, error))?;
         if head.base != base {
             return Err(rotten(path, "holds another segment than its name says"));
         }
@@ -89,7 +92,7 @@ impl Recovered {
             if !is_last {
                 return Err(rotten(path, "is damaged before its end"));
             }
-            cut_torn_end(path, &*file, &bytes, base, offset)?;
+            cut_torn_end(path, &*file, bytes, base, offset)?;
         }
         // What was found may still be in the kernel's memory only; from here on it counts as durable.
         file.sync()?;
@@ -150,12 +153,12 @@ impl Recovered {
     }
 }
 
-fn read_whole(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
+fn read_whole(file: &dyn DiskFile, bytes: &mut Vec<u8>) -> io::Result<()> {
     let length = usize::try_from(file.length()?).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    let filled = read_fully(file, 0, &mut bytes)?;
+    bytes.resize(length, 0);
+    let filled = read_fully(file, 0, bytes)?;
     bytes.truncate(filled);
-    Ok(bytes)
+    Ok(())
 }
 
 /// Clears what lies behind the last whole record, unless a later record proves that it was once durable.

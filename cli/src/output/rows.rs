@@ -3,7 +3,8 @@
 use super::table::Table;
 use crate::target::reference;
 use bosun_core::kinds;
-use bosun_proto::{Kind, Object, Time};
+use bosun_proto::core_v1::Event;
+use bosun_proto::{Kind, Object, Resource as _, Time};
 
 /// Which columns to show.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,4 +76,17 @@ impl Columns {
     fn shows_namespace(self, kind: Kind) -> bool {
         self.namespaces && kind.info().namespaced
     }
+}
+
+/// When an event happened last.
+pub(crate) fn last_seen(event: &Event) -> Option<Time> {
+    let of_series = event
+        .series
+        .as_ref()
+        .and_then(|series| series.last_observed_time)
+        .map(Time::from);
+    of_series
+        .or(event.last_timestamp)
+        .or_else(|| event.event_time.map(Time::from))
+        .or(event.metadata().creation_timestamp)
 }

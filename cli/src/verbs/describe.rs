@@ -3,7 +3,7 @@
 use crate::args::Selection;
 use crate::output::age;
 use crate::output::format::readable;
-use crate::output::rows::Columns;
+use crate::output::rows::{self, Columns};
 use crate::output::table::{Table, one_line};
 use crate::output::terminal::print_lines;
 use crate::output::yaml;
@@ -14,7 +14,7 @@ use bosun_client::{ApiError, Client, Query};
 use bosun_core::kinds;
 use bosun_proto::core_v1::Event;
 use bosun_proto::meta_v1::ObjectMeta;
-use bosun_proto::{Key, Kind, Object, Resource as _, Time};
+use bosun_proto::{Key, Kind, Object, Time};
 use clap::Args as ClapArgs;
 use serde_json::Value;
 use std::sync::Arc;
@@ -101,21 +101,9 @@ async fn events(client: &Client, object: &Object) -> Result<Vec<Arc<Event>>, Api
     let mut events = client
         .list_as::<Event>(Query::new(Kind::Event, &metadata.namespace).fields(&selector))
         .await?;
-    events.sort_by_key(|event| last_seen(event));
+    events.sort_by_key(|event| rows::last_seen(event));
     let surplus = events.len().saturating_sub(EVENTS_SHOWN_MAX);
     Ok(events.split_off(surplus))
-}
-
-fn last_seen(event: &Event) -> Option<Time> {
-    let of_series = event
-        .series
-        .as_ref()
-        .and_then(|series| series.last_observed_time)
-        .map(Time::from);
-    of_series
-        .or(event.last_timestamp)
-        .or_else(|| event.event_time.map(Time::from))
-        .or(event.metadata().creation_timestamp)
 }
 
 fn describe(object: &Object, owned: &[Object], events: Option<&[Arc<Event>]>, now: Time) -> Vec<String> {
@@ -280,7 +268,8 @@ fn events_table(events: &[Arc<Event>], now: Time) -> Vec<String> {
     }
     let mut table = Table::new(["  Type", "Reason", "Age", "From", "Message"]);
     for event in events {
-        let seen = last_seen(event).map_or_else(String::new, |time| age::short(seconds_between(time, now)));
+        let seen =
+            rows::last_seen(event).map_or_else(String::new, |time| age::short(seconds_between(time, now)));
         let count = event.series.as_ref().map_or(event.count, |series| series.count);
         let seen = if count > 1 {
             format!("{seen} (x{count})")

@@ -4,14 +4,15 @@ use crate::args::Selection;
 use crate::failure::{AlreadyTold, UsageError, render_api};
 use crate::json_path::{Path, text};
 use crate::output::format::{self, Format};
-use crate::output::rows::Columns;
+use crate::output::rows::{Columns, last_seen};
 use crate::output::terminal::{print_line, print_lines};
 use crate::session::Session;
 use crate::signals::Stop;
 use crate::target::{self, Target};
 use anyhow::Result;
 use bosun_client::{ApiError, Client, Query, Step};
-use bosun_proto::{Key, Kind, Object};
+use bosun_proto::core_v1::Event;
+use bosun_proto::{Key, Kind, Object, Resource as _};
 use clap::Args as ClapArgs;
 use serde_json::Value;
 use std::cmp::Ordering;
@@ -68,6 +69,8 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+    // By name, events would come in an order that says nothing.
+    objects.sort_by_key(|object| Event::from_object(object).and_then(|event| last_seen(event)));
     if let Some(path) = &args.sort_by {
         objects.sort_by(|one, other| compare(path, one, other));
     }

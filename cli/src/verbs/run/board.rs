@@ -58,13 +58,47 @@ impl Board {
         self.roots.push(uid);
     }
 
-    /// Takes in a change of any object.
-    pub(super) fn observe(&mut self, change: &Change) {
+    /// Takes in a change of any object; gives the containers whose output began by it.
+    pub(super) fn observe(&mut self, change: &Change) -> Vec<Source> {
         let uid = change.object.metadata().uid.clone();
         if change.kind == ChangeKind::Deleted {
             self.gone.insert(uid.clone());
         }
-        self.objects.insert(uid, change.object.clone());
+        self.objects.insert(uid.clone(), change.object.clone());
+        match &change.object {
+            Object::Pod(pod) => self.new_sources(&[Arc::clone(pod)]),
+            // A pod may have been seen before what owns it.
+            Object::Job(_) | Object::ReplicaSet(_) | Object::CronJob(_) if !self.roots.contains(&uid) => {
+                let pods: Vec<Arc<Pod>> = self
+                    .objects
+                    .values()
+                    .filter_map(Pod::from_object)
+                    .cloned()
+                    .collect();
+                self.new_sources(&pods)
+            }
+            Object::Job(_)
+            | Object::ReplicaSet(_)
+            | Object::CronJob(_)
+            | Object::Namespace(_)
+            | Object::Node(_)
+            | Object::Event(_) => Vec::new(),
+        }
+    }
+
+    /// Forgets an object that is gone and that no account will need: whatever grew out of a root without an end. A run may
+    /// go on for months.
+    pub(super) fn forget(&mut self, object: &Object) -> bool {
+        let uid = &object.metadata().uid;
+        let root = self.root_of(uid);
+        let needed =
+            root.is_some_and(|root| root == *uid || self.work().any(|work| work.metadata().uid == root));
+        if needed || !self.gone.remove(uid) {
+            return false;
+        }
+        self.objects.remove(uid);
+        self.shown.retain(|(pod, _, _)| pod != uid);
+        true
     }
 
     /// What the run applied, as it now is.
@@ -159,10 +193,11 @@ impl Board {
         })
     }
 
-    /// The containers whose output began since this was last asked.
-    pub(super) fn take_new_sources(&mut self) -> Vec<Source> {
-        let pods = self.objects.values().filter_map(Pod::from_object);
-        let own = pods.filter(|pod| self.root_of(&pod.metadata().uid).is_some());
+    /// The runs of these pods' containers that have begun and were not given before.
+    fn new_sources(&mut self, pods: &[Arc<Pod>]) -> Vec<Source> {
+        let own = pods
+            .iter()
+            .filter(|pod| self.root_of(&pod.metadata().uid).is_some());
         let found: Vec<Source> = own.flat_map(|pod| sources(pod, &self.shown)).collect();
         for source in &found {
             self.shown

@@ -141,8 +141,10 @@ fn each_run_of_a_container_is_shown_once() {
     board.add_root(&job("j", None, json!({})));
     let status = |state: &str, restarts: i32| json!({"containerStatuses": [{"name": "main", "restartCount": restarts, "state": {state: {}}}]});
     let mut shown = |object: Object| {
-        change(&mut board, object);
-        let sources = board.take_new_sources();
+        let sources = board.observe(&Change {
+            kind: ChangeKind::Modified,
+            object,
+        });
         sources
             .iter()
             .map(|source| format!("{}{}", source.run, if source.previous { "p" } else { "" }))
@@ -157,4 +159,31 @@ fn each_run_of_a_container_is_shown_once() {
     // Two restarts between two looks: the last run is read, and the one before it.
     assert_eq!(shown(pod("p", Some("j"), status("running", 3))), "2p 3");
     assert_eq!(shown(pod("other", None, status("running", 0))), "");
+}
+
+#[test]
+fn what_grows_without_end_is_forgotten_when_it_is_gone() {
+    let mut board = Board::default();
+    let cron =
+        object(json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata("cron", "", None)}));
+    board.add_root(&cron);
+    board.add_root(&job("work", None, json!({})));
+    let mut forgets = |object: Object| {
+        board.observe(&Change {
+            kind: ChangeKind::Modified,
+            object: object.clone(),
+        });
+        board.observe(&Change {
+            kind: ChangeKind::Deleted,
+            object: object.clone(),
+        });
+        board.forget(&object)
+    };
+    assert!(
+        !forgets(pod("of-work", Some("work"), json!({}))),
+        "its failure may have to be told"
+    );
+    assert!(!forgets(cron));
+    assert!(forgets(job("cron-1", Some("cron"), json!({}))));
+    assert!(forgets(pod("foreign", Some("other"), json!({}))));
 }

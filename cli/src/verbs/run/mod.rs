@@ -29,6 +29,11 @@ use std::time::Duration;
 /// How long a run goes on when the cluster does not answer.
 const PATIENCE: Patience = Patience(Duration::from_secs(15));
 
+/// How often the removal of the temporary directory is tried.
+const REMOVALS_MAX: u32 = 10;
+/// The pause between two of them.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(100);
+
 /// The arguments of `run`.
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -163,21 +168,34 @@ fn verdict(runner: &Runner<'_>, finish: Finish) -> Result<()> {
 }
 
 fn temporary_directory(session: &Session) -> Result<PathBuf> {
+    let parent = &session.environment.temporary;
     let name = format!("bosun-run-{}", session.host.entropy.uuid().simple());
-    let directory = session.environment.temporary.join(name);
-    let made = session.host.disk.create_directory(&directory);
+    let directory = parent.join(name);
+    let disk = &session.host.disk;
+    // Listed first, because a directory that does not exist is rather a mistake than to be made.
+    let made = disk.list(parent).and_then(|_| disk.create_directory(&directory));
     made.with_context(|| {
         format!(
-            "cannot make the directory {}; TMPDIR may name another place",
-            directory.display()
+            "cannot make a directory in {}; TMPDIR may name another place",
+            parent.display()
         )
     })?;
     Ok(directory)
 }
 
+/// Removes a directory into which the last of the containers' output may still be written.
 async fn remove(host: &Host, directory: &Path) -> std::io::Result<()> {
-    let (disk, directory) = (std::sync::Arc::clone(&host.disk), directory.to_owned());
-    host.workers
-        .run("remove", move || disk.remove_directory(&directory))
-        .await?
+    let mut attempts = REMOVALS_MAX;
+    loop {
+        attempts -= 1;
+        let (disk, directory) = (std::sync::Arc::clone(&host.disk), directory.to_owned());
+        let removed = host
+            .workers
+            .run("remove", move || disk.remove_directory(&directory))
+            .await?;
+        if removed.is_ok() || attempts == 0 {
+            return removed;
+        }
+        tokio::time::sleep(REMOVAL_PAUSE).await;
+    }
 }

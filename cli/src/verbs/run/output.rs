@@ -153,6 +153,11 @@ impl LastLines {
         }
     }
 
+    /// Forgets a pod.
+    pub(super) fn forget(&mut self, pod: &str) {
+        self.0.remove(pod);
+    }
+
     /// What a pod wrote last, the oldest line first.
     pub(super) fn of(&self, pod: &str) -> impl Iterator<Item = &str> {
         self.0.get(pod).into_iter().flatten().map(String::as_str)

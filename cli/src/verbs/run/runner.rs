@@ -46,6 +46,8 @@ pub(super) struct Runner<'a> {
     stop: Stop,
     until_interrupted: bool,
     was_cut_off: bool,
+    /// Something was taken in that the status does not show yet.
+    has_news: bool,
     board: Board,
     readers: Readers,
     last_lines: LastLines,
@@ -113,6 +115,7 @@ impl<'a> Runner<'a> {
             stop,
             until_interrupted,
             was_cut_off: false,
+            has_news: true,
             board: Board::default(),
             last_lines: LastLines::default(),
             show: Show::new(session.terminal),
@@ -246,7 +249,10 @@ impl<'a> Runner<'a> {
                 News::Told(told) => self.print(told)?,
                 News::Tick => {
                     self.say_when_cut_off();
-                    self.show.status(&self.board, self.session.now());
+                    // Only durations change by themselves, and only the block shows them.
+                    if std::mem::take(&mut self.has_news) || self.show.is_live() {
+                        self.show.status(&self.board, self.session.now());
+                    }
                 }
                 News::Stop => {
                     self.show.note("Stopping.");
@@ -285,10 +291,13 @@ impl<'a> Runner<'a> {
     }
 
     fn take_in(&mut self, change: &Change) {
-        self.board.observe(change);
-        for source in self.board.take_new_sources() {
+        for source in self.board.observe(change) {
             self.readers.start(source);
         }
+        if change.kind == ChangeKind::Deleted && self.board.forget(&change.object) {
+            self.last_lines.forget(&change.object.metadata().name);
+        }
+        self.has_news = true;
     }
 
     fn print(&mut self, told: Told) -> Result<()> {

@@ -22,8 +22,8 @@ pub(super) struct Show {
     prefixer: Prefixer,
     /// What was last said about each root and each pod in trouble.
     said: BTreeMap<String, String>,
-    /// How many lines of the block stand on the screen.
-    drawn: usize,
+    /// The lines of the block that stand on the screen.
+    drawn: Vec<String>,
 }
 
 impl Show {
@@ -32,12 +32,12 @@ impl Show {
             terminal,
             prefixer: Prefixer::default(),
             said: BTreeMap::new(),
-            drawn: 0,
+            drawn: Vec::new(),
         }
     }
 
     /// Whether status is redrawn in place.
-    fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         self.terminal.err && self.terminal.colours
     }
 
@@ -90,30 +90,33 @@ impl Show {
         let more = lines.len().saturating_sub(BLOCK_LINES_MAX);
         lines.truncate(BLOCK_LINES_MAX);
         lines.extend((more > 0).then(|| format!("... and {more} more")));
+        if lines == self.drawn {
+            return;
+        }
         let mut text = self.erasure();
         for line in &lines {
             let cut: String = line.chars().take(LINE_CHARS_MAX).collect();
             text.push_str(&self.terminal.paint_err(Colour::Dim, &cut));
             text.push('\n');
         }
-        self.drawn = lines.len();
+        self.drawn = lines;
         write_err(&text);
     }
 
     /// Takes the block off the screen, before anything else is printed and at the end.
     pub(super) fn clear(&mut self) {
-        if self.drawn > 0 {
+        if !self.drawn.is_empty() {
             write_err(&self.erasure());
-            self.drawn = 0;
+            self.drawn.clear();
         }
     }
 
     /// Moves to the block's first line and clears the screen from there.
     fn erasure(&self) -> String {
-        if self.drawn == 0 {
+        if self.drawn.is_empty() {
             String::new()
         } else {
-            format!("\u{1b}[{}A\r\u{1b}[J", self.drawn)
+            format!("\u{1b}[{}A\r\u{1b}[J", self.drawn.len())
         }
     }
 }

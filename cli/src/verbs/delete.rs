@@ -107,7 +107,8 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
                     });
                 }
             }
-            Err(error) if error.is_not_found() && args.ignore_not_found => {}
+            // What was chosen and not named may have gone meanwhile, most likely with its owner.
+            Err(error) if error.is_not_found() && (args.ignore_not_found || args.chooses()) => {}
             Err(error) if error.is_not_found() => {
                 session.terminal.error(&render_api(&error));
                 failed = true;
@@ -122,6 +123,11 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
 }
 
 impl Args {
+    /// Whether the objects are those that are there, instead of those that the words name.
+    fn chooses(&self) -> bool {
+        self.all || self.selection.selector.is_some() || self.selection.field_selector.is_some()
+    }
+
     fn options(&self) -> meta_v1::DeleteOptions {
         let policy = match self.cascade {
             Cascade::Background => "Background",
@@ -162,15 +168,14 @@ async fn keys(session: &Session, client: &Client, args: &Args) -> Result<Vec<Key
         let manifests = manifest::load(&args.files, args.recursive, namespace)?;
         return Ok(manifests.iter().map(|manifest| manifest.object.key()).collect());
     }
-    let narrowed = args.selection.selector.is_some() || args.selection.field_selector.is_some();
     let mut keys = Vec::new();
     for target in target::parse(&args.words)? {
         match target {
-            Target::Named(..) if narrowed || args.all => {
+            Target::Named(..) if args.chooses() => {
                 return Err(UsageError::new("give either names, or -l or --all").into());
             }
             Target::Named(kind, name) => keys.push(Key::new(kind, session.namespace_of(kind), &name)),
-            Target::All(kind) if narrowed || args.all => {
+            Target::All(kind) if args.chooses() => {
                 let found = client.list(&session.query(kind, &args.selection)).await?;
                 keys.extend(found.items.iter().map(bosun_proto::Object::key));
             }

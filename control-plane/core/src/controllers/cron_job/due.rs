@@ -43,9 +43,11 @@ pub(super) fn run(scene: &mut Scene<'_>) {
         scene.note_state("MissSchedule", message, true);
         return;
     }
-    let window = deadline.map_or(from, |deadline| {
-        from.max(now - deadline - TimeDelta::milliseconds(1))
-    });
+    // A deadline that reaches back beyond the calendar is none.
+    let deadline_start = deadline
+        .and_then(|deadline| now.checked_sub_signed(deadline))
+        .and_then(|start| start.checked_sub_signed(TimeDelta::milliseconds(1)));
+    let window = deadline_start.map_or(from, |start| from.max(start));
     let count = cron::missed(&schedule, &zone, window, now).estimate_of_count;
     if count > MANY_MISSED {
         let message = format!(
@@ -103,4 +105,28 @@ fn start_of_search(scene: &mut Scene<'_>) -> DateTime<Utc> {
         .annotations
         .insert(SINCE_ANNOTATION.to_owned(), record);
     last.map_or(created, |last| last.max(created)).max(since).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use bosun_proto::batch_v1::{CronJob, Job};
+
+    use crate::testing::Fixture;
+
+    #[test]
+    fn a_deadline_that_reaches_back_beyond_the_calendar_is_no_deadline() {
+        for deadline in [i64::MAX, i64::MAX / 1_000, 9_000_000_000_000] {
+            let mut fixture = Fixture::with_node();
+            fixture.apply(&format!(
+                "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: c}}, spec: {{schedule: '* * * * *', \
+                 startingDeadlineSeconds: {deadline}, jobTemplate: {{spec: {{template: {{spec: {{restartPolicy: Never, \
+                 containers: [{{name: c, image: busybox, command: [date]}}]}}}}}}}}}}}}"
+            ));
+            fixture.advance(90);
+            let snapshot = fixture.snapshot();
+            let cron_job = snapshot.find::<CronJob>("default", "c").expect("it was applied");
+            assert_eq!(super::cron_job::status(cron_job).active.len(), 1);
+            assert_eq!(snapshot.all::<Job>(None).count(), 1);
+        }
+    }
 }

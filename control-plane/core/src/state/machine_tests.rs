@@ -354,6 +354,26 @@ fn a_restored_state_equals_the_one_it_was_made_of_and_encodes_to_the_same_bytes(
 }
 
 #[test]
+fn what_a_node_gives_is_the_same_for_a_replayed_log_and_a_restored_snapshot_however_much_is_asked() {
+    let huge = |name: &str| {
+        let mut pod = pod(name, "8Ei");
+        pod.spec.get_or_insert_default().node_name = "n1".into();
+        Object::from(pod)
+    };
+    let mut machine = machine_with(vec![node("n1", "2"), huge("a"), huge("b")]);
+    let stored = machine
+        .snapshot()
+        .get(&key("a"))
+        .cloned()
+        .expect("it was created");
+    must(&mut machine, vec![Write::delete(&stored)]);
+    let mut bytes = Vec::new();
+    encode_snapshot(&machine.snapshot(), &mut bytes).expect("a vector takes all");
+    let restored = Snapshot::decode(&mut bytes.as_slice()).expect("it was just encoded");
+    assert_eq!(machine.snapshot().usage("n1"), restored.usage("n1"));
+}
+
+#[test]
 fn a_command_comes_back_from_the_log_as_it_went_in() {
     let write = command(vec![
         Write::Create(pod("a", "1").into()),

@@ -6,8 +6,11 @@ use bosun_proto::core_v1::{NodeStatus, PodSpec};
 use bosun_proto::scalars::Quantity;
 
 /// Amounts by resource name: `cpu` in thousandths, everything else in whole units (bytes, pods, devices).
+///
+/// Wider than any single amount, so that no sum is ever cut off: taking away again what was added gives what was there
+/// before, in whatever order, and a server that sums up a snapshot finds what one that replayed the log has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage(pub BTreeMap<String, i64>);
+pub struct Usage(pub BTreeMap<String, i128>);
 
 impl Usage {
     /// What a pod holds while it has a node and has not finished: per resource the larger of the biggest init container
@@ -46,15 +49,14 @@ impl Usage {
     /// Adds, resource by resource.
     pub fn add(&mut self, other: &Self) {
         for (resource, amount) in &other.0 {
-            let sum = self.0.entry(resource.clone()).or_default();
-            *sum = sum.saturating_add(*amount);
+            *self.0.entry(resource.clone()).or_default() += *amount;
         }
     }
 
     /// Takes away, resource by resource; what reaches zero is forgotten.
     pub fn subtract(&mut self, other: &Self) {
         for (resource, amount) in &other.0 {
-            let left = self.get(resource).saturating_sub(*amount);
+            let left = self.get(resource) - *amount;
             if left == 0 {
                 self.0.remove(resource);
             } else {
@@ -64,7 +66,7 @@ impl Usage {
     }
 
     /// The amount of one resource; 0 when it is not named.
-    pub fn get(&self, resource: &str) -> i64 {
+    pub fn get(&self, resource: &str) -> i128 {
         self.0.get(resource).copied().unwrap_or(0)
     }
 
@@ -74,7 +76,7 @@ impl Usage {
             .0
             .iter()
             .find(|(resource, amount)| {
-                **amount > 0 && allocatable.get(resource).saturating_sub(self.get(resource)) < **amount
+                **amount > 0 && allocatable.get(resource) - self.get(resource) < **amount
             })
             .map(|(resource, _)| resource.clone())
     }
@@ -102,7 +104,7 @@ fn amounts(list: &BTreeMap<String, Quantity>) -> Usage {
                 } else {
                     quantity.value()
                 };
-                (resource.clone(), amount)
+                (resource.clone(), i128::from(amount))
             })
             .collect(),
     )

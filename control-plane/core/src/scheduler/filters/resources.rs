@@ -8,13 +8,7 @@ use super::Reason;
 pub(super) fn explain(demand: &Demand<'_>, place: &Place<'_>) -> Vec<Reason> {
     let asked = demand.requests.0.iter().filter(|(_, amount)| **amount > 0);
     asked
-        .filter(|(resource, amount)| {
-            place
-                .allocatable
-                .get(resource)
-                .saturating_sub(place.used.get(resource))
-                < **amount
-        })
+        .filter(|(resource, amount)| place.allocatable.get(resource) - place.used.get(resource) < **amount)
         .map(|(resource, _)| {
             if resource == "pods" {
                 "Too many pods".into()

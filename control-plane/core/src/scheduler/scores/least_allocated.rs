@@ -11,17 +11,14 @@ const RESOURCES: [&str; 3] = ["cpu", "memory", "pods"];
 pub(super) fn score(demand: &Demand<'_>, place: &Place<'_>) -> i64 {
     let shares = RESOURCES.iter().filter_map(|resource| {
         let offered = place.allocatable.get(resource);
-        let held = place
-            .used
-            .get(resource)
-            .saturating_add(demand.requests.get(resource));
-        (offered > 0).then(|| share(offered.saturating_sub(held), offered))
+        let held = place.used.get(resource) + demand.requests.get(resource);
+        (offered > 0).then(|| share(offered - held, offered))
     });
     let (count, sum) = shares.fold((0, 0), |(count, sum), share| (count + 1, sum + share));
     if count == 0 { 0 } else { sum / count }
 }
 
-fn share(left: i64, offered: i64) -> i64 {
-    let share = i128::from(left.max(0)) * i128::from(SCORE_MAX) / i128::from(offered);
+fn share(left: i128, offered: i128) -> i64 {
+    let share = left.max(0) * i128::from(SCORE_MAX) / offered;
     i64::try_from(share).unwrap_or(SCORE_MAX).min(SCORE_MAX)
 }

@@ -9,6 +9,15 @@ use crate::state::Write;
 /// part is applied.
 pub const PLAN_OBJECTS_MAX: usize = 200;
 
+/// New objects of a plan may have so many bytes together (a single one may have more), so that no transaction holds up the
+/// log for long.
+const PLAN_BYTES_MAX: usize = 1 << 20;
+
+/// How many new objects of this size fit into a plan; at least one.
+pub fn objects_in_plan(bytes_each: usize) -> usize {
+    (PLAN_BYTES_MAX / bytes_each.max(1)).clamp(1, PLAN_OBJECTS_MAX)
+}
+
 /// What a controller or the scheduler wants done for one key.
 ///
 /// A pure function of a snapshot and a time. Objects in [`Write::Create`] may come without uid and with only

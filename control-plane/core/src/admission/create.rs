@@ -2,7 +2,7 @@
 
 use bosun_proto::Object;
 
-use super::Admitted;
+use super::{Admitted, check_size};
 use crate::kinds::{self, metadata};
 use crate::refusal::{FieldError, Refusal};
 use crate::stamp::Stamp;
@@ -19,6 +19,7 @@ pub fn create(snapshot: &Snapshot, mut object: Object, stamp: &mut Stamp<'_>) ->
         return Err(Refusal::Invalid(object.key(), wrong_metadata));
     }
     kinds::prepare_create(&mut object, stamp.now);
+    check_size(&object)?;
     let wrong = kinds::validate(&object);
     if !wrong.is_empty() {
         return Err(Refusal::Invalid(object.key(), wrong));

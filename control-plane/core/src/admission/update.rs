@@ -4,7 +4,7 @@ use bosun_proto::core_v1::Pod;
 use bosun_proto::scalars::Time;
 use bosun_proto::{Key, Object, Resource};
 
-use super::{Admitted, deletion, pod_status};
+use super::{Admitted, check_size, deletion, pod_status};
 use crate::kinds::{self, metadata};
 use crate::refusal::{FieldError, Refusal};
 use crate::state::Snapshot;
@@ -100,6 +100,7 @@ fn check(
     object: &Object,
     particular: fn(&Object, &Object) -> Vec<FieldError>,
 ) -> Result<(), Refusal> {
+    check_size(object)?;
     let mut wrong = metadata::validate(object);
     wrong.extend(new_finalizers_of_an_ending_object(stored, object));
     if wrong.is_empty() {

@@ -179,3 +179,51 @@ fn two_pods_of_one_index_become_one_and_the_further_one_stays() {
     assert_eq!(left[0].metadata().uid, pods[1].metadata().uid);
     assert_eq!(fixture.job("x").status.unwrap().failed, 0);
 }
+
+#[test]
+fn a_job_that_is_deleted_meanwhile_adopts_nothing() {
+    let mut fixture = Fixture::with_node();
+    fixture.apply(
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: x}, spec: {manualSelector: true, suspend: true, selector: \
+         {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {restartPolicy: Never, containers: [{name: c, \
+         image: busybox, command: [work]}]}}}}",
+    );
+    fixture.settle();
+    fixture.apply(
+        "{apiVersion: v1, kind: Pod, metadata: {name: mine, labels: {a: b}}, spec: {containers: [{name: c, image: busybox, \
+         command: [work]}]}}",
+    );
+    let plan = decide(&fixture);
+    let pod = Key::new(Kind::Pod, "default", "mine");
+    assert!(plan.writes.iter().any(|write| write.key() == pod), "{plan:?}");
+    fixture.delete(&key(), Some("Background"));
+    assert!(fixture.execute(plan.writes).is_err());
+    fixture.settle();
+    assert!(fixture.snapshot().get(&pod).is_some());
+}
+
+#[test]
+fn pods_of_a_large_template_are_made_in_several_plans() {
+    let mut fixture = with_job("completions: 9, parallelism: 9");
+    let mut job = fixture
+        .snapshot()
+        .find_key::<Job>(&key())
+        .cloned()
+        .unwrap()
+        .as_ref()
+        .clone();
+    let template = job.spec.get_or_insert_default().template.get_or_insert_default();
+    template.spec.get_or_insert_default().containers[0].args = vec!["x".repeat(300 << 10)];
+    let old = fixture.snapshot().get(&key()).cloned().unwrap();
+    fixture.execute(vec![Write::replace(&old, job)]).unwrap();
+    let creates = |plan: &Plan| {
+        let creates = plan
+            .writes
+            .iter()
+            .filter(|write| matches!(write, Write::Create(_)));
+        creates.count()
+    };
+    assert_eq!(creates(&decide(&fixture)), 3, "of 300 KiB each in 1 MiB");
+    fixture.settle();
+    assert_eq!(fixture.pods_of(Kind::Job, "x").len(), 9);
+}

@@ -26,12 +26,24 @@ pub(super) fn plan(snapshot: &Snapshot, job: &Arc<Job>) -> Plan {
         .filter(|pod| !selector.matches(&pod.metadata().labels))
         .map(|pod| release(job, pod));
     let takes = metadata.deletion_timestamp.is_none() && job::is_finished(job).is_none();
-    let adopted = snapshot
+    let mut adopted = snapshot
         .uncontrolled_pods(&metadata.namespace)
         .filter(|pod| takes && !pod::is_ending(pod) && selector.matches(&pod.metadata().labels))
-        .map(|pod| adopt(job, pod));
+        .map(|pod| adopt(job, pod))
+        .peekable();
+    // A Job that is gone or going by now adopts nothing: the pod would go with it.
+    let unchanged = adopted.peek().is_some().then(|| {
+        let key = job.key();
+        let version = snapshot.version_of(&key);
+        Write::Expect { key, version }
+    });
     Plan {
-        writes: released.chain(adopted).take(PODS_PER_PLAN).collect(),
+        writes: unchanged
+            .into_iter()
+            .chain(released)
+            .chain(adopted)
+            .take(PODS_PER_PLAN)
+            .collect(),
         ..Plan::default()
     }
 }

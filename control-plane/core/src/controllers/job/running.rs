@@ -2,12 +2,13 @@
 
 use bosun_proto::Resource;
 use bosun_proto::batch_v1::{JobCondition, UncountedTerminatedPods};
+use prost::Message;
 
 use super::removal::{self, Counted};
 use super::scene::{Draft, Scene};
 use super::{PODS_PER_PLAN, backoff, indexes, new_pods, replaces_ending_pods};
 use crate::kinds::job::{self, Indexes};
-use crate::plan::Plan;
+use crate::plan::{Plan, objects_in_plan};
 
 /// Brings the number of running pods nearer to what it should be.
 pub(super) fn plan(scene: &Scene<'_>) -> Plan {
@@ -118,7 +119,10 @@ fn add(scene: &Scene<'_>, draft: &mut Draft) {
     };
     let missing = wanted(scene)
         .saturating_sub(scene.active.len() + waits)
-        .min(PODS_PER_PLAN);
+        .min(PODS_PER_PLAN)
+        .min(objects_in_plan(
+            scene.spec.template.as_ref().map_or(0, Message::encoded_len),
+        ));
     if missing == 0 {
         return;
     }

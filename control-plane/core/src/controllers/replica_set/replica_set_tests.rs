@@ -301,3 +301,31 @@ fn the_same_decision_gives_the_same_plan_and_is_void_on_another_version() {
     );
     assert_eq!(fixture.pods().len(), 3);
 }
+
+#[test]
+fn no_two_pods_of_one_plan_have_the_same_name() {
+    let mut fixture = Fixture::with_node();
+    fixture.apply(WEB);
+    let set = fixture.replica_set("web");
+    let (generate_name, uid) = ("web-", set.metadata().uid.clone());
+    let derived = |version: u64, number: u32| {
+        crate::stamp::derived_name(generate_name, &uid, &format!("{version}/{number}/0"))
+    };
+    let collides = |version: &u64| {
+        let names: std::collections::BTreeSet<String> =
+            (0..150).map(|number| derived(*version, number)).collect();
+        names.len() < 150
+    };
+    let version = (1..).find(collides).expect("chance has it within thousands");
+    let mut set = set;
+    set.metadata.get_or_insert_default().resource_version = version.to_string();
+    set.spec.get_or_insert_default().replicas = Some(150);
+    let plan = replicas::reconcile(&fixture.snapshot(), &std::sync::Arc::new(set), fixture.now());
+    let created = plan
+        .writes
+        .iter()
+        .filter(|write| matches!(write, crate::state::Write::Create(_)));
+    let keys: Vec<Key> = created.map(crate::state::Write::key).collect();
+    let different: std::collections::BTreeSet<&Key> = keys.iter().collect();
+    assert_eq!((keys.len(), different.len()), (150, 150));
+}

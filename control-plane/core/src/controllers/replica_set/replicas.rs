@@ -6,12 +6,13 @@ use bosun_proto::apps_v1::ReplicaSet;
 use bosun_proto::core_v1::{Namespace, Pod, PodTemplateSpec};
 use bosun_proto::scalars::Time;
 use bosun_proto::{Key, Kind, Object, Resource};
+use prost::Message as _;
 
 use super::status::{self, Census};
 use super::{claim, ranking};
 use crate::admission::deletion::{self, Propagation};
 use crate::kinds::{self, pod, replica_set};
-use crate::plan::{PLAN_OBJECTS_MAX, Plan};
+use crate::plan::{PLAN_OBJECTS_MAX, Plan, objects_in_plan};
 use crate::stamp::derived_name;
 use crate::state::{Snapshot, Write};
 
@@ -131,24 +132,26 @@ impl<'a> Decision<'a> {
         let Some(template) = &replica_set::spec(self.set).template else {
             return;
         };
-        let count = missing.min(self.room());
-        let names: Vec<String> = (0..count)
-            .map(|number| self.create_one(template, number))
-            .collect();
+        let count = missing
+            .min(self.room())
+            .min(objects_in_plan(template.encoded_len()));
+        let mut names = Vec::with_capacity(count);
+        for number in 0..count {
+            names.push(self.create_one(template, number, &names));
+        }
         self.census.created = count;
         self.note("SuccessfulCreate", "Created", &names);
     }
 
     /// The name depends on the version that is decided on, so that the same decision gives the same name and no other does.
-    fn create_one(&mut self, template: &PodTemplateSpec, number: usize) -> String {
+    fn create_one(&mut self, template: &PodTemplateSpec, number: usize, taken: &[String]) -> String {
         let metadata = self.set.metadata();
         let owner = kinds::controller_reference(Kind::ReplicaSet, metadata);
         let generate_name = format!("{}-", metadata.name);
         let mut pod = pod::from_template(template, owner, &generate_name, &metadata.namespace);
         let is_free = |name: &String| {
-            self.snapshot
-                .get(&Key::new(Kind::Pod, &metadata.namespace, name))
-                .is_none()
+            let key = Key::new(Kind::Pod, &metadata.namespace, name);
+            !taken.contains(name) && self.snapshot.get(&key).is_none()
         };
         let version = &metadata.resource_version;
         let names = (0..u32::MAX).map(|attempt| {

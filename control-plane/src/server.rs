@@ -1,6 +1,7 @@
 //! The server as a whole: its configuration, its start, its end.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 
 use bosun_host::{DataDirectory, DataDirectoryError, Host};
@@ -8,6 +9,8 @@ use bosun_proto::FILE_DESCRIPTOR_SET;
 use bosun_proto::api::cluster_server::ClusterServer;
 use bosun_proto::api::objects_server::ObjectsServer;
 use bosun_proto::node::node_agents_server::NodeAgentsServer;
+use futures::FutureExt;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -65,9 +68,7 @@ pub enum ServerError {
     #[error(transparent)]
     DataDirectory(#[from] DataDirectoryError),
     /// The address cannot be listened on.
-    #[error(
-        "cannot listen on {address}: {source}; end what uses it, or choose another address with --listen (port 0 takes a free one)"
-    )]
+    #[error("{source}; --listen chooses another address, with port 0 a free one")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -89,6 +90,8 @@ pub struct Server {
     stop: CancellationToken,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     leading: JoinHandle<()>,
+    /// True once leading ended by a defect.
+    defect: watch::Receiver<bool>,
     _data_directory: DataDirectory,
 }
 
@@ -127,7 +130,11 @@ impl Server {
         let serving = tonic::transport::Server::builder()
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming(listener), stop.clone().cancelled_owned());
-        let leading = leader::run(replica.clone(), sessions, host, config.nodes, stop.clone());
+        let (met, defect) = watch::channel(false);
+        let leading = telling_of_defects(
+            leader::run(replica.clone(), sessions, host, config.nodes, stop.clone()),
+            met,
+        );
         tracing::info!(%address, data_directory = %config.data_directory.display(), "serving");
         Ok(Self {
             address,
@@ -135,6 +142,7 @@ impl Server {
             stop,
             serving: tokio::spawn(serving),
             leading: tokio::spawn(leading),
+            defect,
             _data_directory: data_directory,
         })
     }
@@ -146,7 +154,21 @@ impl Server {
 
     /// Waits until the server cannot go on by itself; why.
     pub async fn failed(&self) -> String {
-        self.replica.node().failed().await
+        let mut defect = self.defect.clone();
+        let defect = async move {
+            if defect.wait_for(|met| *met).await.is_err() {
+                // It ended as it should.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            why = self.replica.node().failed() => why,
+            () = defect => {
+                "a decision of the leader met a defect of this program (standard error has the place); nothing that was \
+                 acknowledged is lost: start it again, and report it"
+                    .to_owned()
+            }
+        }
     }
 
     /// Ends it: no new requests, then raft, then the lock on the data directory. Open watches are cut.
@@ -159,6 +181,13 @@ impl Server {
         drop(self.leading.await);
         self.replica.node().shutdown().await;
         tracing::info!(address = %self.address, "stopped");
+    }
+}
+
+/// Runs `leading` and says so when it panics: without a leader's decisions a server looks alive and does nothing.
+async fn telling_of_defects(leading: impl Future<Output = ()>, met: watch::Sender<bool>) {
+    if AssertUnwindSafe(leading).catch_unwind().await.is_err() {
+        met.send_replace(true);
     }
 }
 
@@ -210,3 +239,18 @@ macro_rules! sized {
     };
 }
 use sized;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_defect_of_the_leader_is_told_and_an_ordinary_end_is_not() {
+        let (met, defect) = watch::channel(false);
+        telling_of_defects(async {}, met).await;
+        assert!(!*defect.borrow());
+        let (met, defect) = watch::channel(false);
+        telling_of_defects(async { panic!("a defect, as this test wants it") }, met).await;
+        assert!(*defect.borrow());
+    }
+}

@@ -182,5 +182,11 @@ fn at_version(mut object: Object, version: u64) -> Object {
 
 /// A proposal that raft did not take, in the terms of the API.
 pub(crate) fn refusal_of(error: ProposeError) -> Refusal {
-    Refusal::Unavailable(error.to_string())
+    match error {
+        ProposeError::TooLarge { .. } => Refusal::BadRequest(error.to_string()),
+        ProposeError::ForwardToLeader(_)
+        | ProposeError::NoLeader
+        | ProposeError::Unknown
+        | ProposeError::Stopped { .. } => Refusal::Unavailable(error.to_string()),
+    }
 }

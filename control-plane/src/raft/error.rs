@@ -11,6 +11,14 @@ pub enum ProposeError {
     /// Nobody is known to lead just now (an election is under way); nothing was written. Try again shortly.
     #[error("no server leads just now; try again shortly")]
     NoLeader,
+    /// The command has too many bytes for the log; nothing was written. Trying again does not help.
+    #[error("the change has {bytes} bytes, one transaction may have {most}: make the objects smaller")]
+    TooLarge {
+        /// As encoded.
+        bytes: usize,
+        /// The limit.
+        most: usize,
+    },
     /// The lead was lost while the entry was under way. It may or may not be applied: propose again only what is
     /// recognised as a repetition (the commands' request ids).
     #[error("the lead changed while the entry was under way; it may or may not have been applied")]

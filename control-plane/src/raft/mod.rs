@@ -43,6 +43,9 @@ pub use settings::RaftSettings;
 pub use snapshots::{read_message, write_message};
 pub use types::{NodeId, Server};
 
+/// The largest entry that may be proposed, in bytes: the log would write a larger one and could not read it back.
+pub const ENTRY_BYTES_MAX: usize = log::RECORD_BYTES_MAX - (1 << 20);
+
 /// Writes one state, taken at one moment, to a snapshot. Runs later and elsewhere than the moment it was taken, so that
 /// encoding never holds up `apply`.
 pub type SnapshotEncoder = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;

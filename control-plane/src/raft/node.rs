@@ -13,7 +13,7 @@ use openraft::{Raft, ReadPolicy};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::StateMachine;
+use super::{ENTRY_BYTES_MAX, StateMachine};
 use super::error::{ProposeError, ReadError, StartError};
 use super::housekeeping::{Housekeeping, SnapshotDue};
 use super::leadership::{self, Leader, Leadership};
@@ -148,6 +148,10 @@ impl<M: StateMachine> RaftNode<M> {
     pub async fn propose(&self, entry: Entry) -> Result<Vec<M::Outcome>, ProposeError> {
         let proposal = Proposal::encode(&entry);
         drop(entry);
+        let (bytes, most) = (proposal.0.len(), ENTRY_BYTES_MAX);
+        if bytes > most {
+            return Err(ProposeError::TooLarge { bytes, most });
+        }
         let permit = self.inner.proposals.acquire().await;
         let _permit = permit.map_err(|_| ProposeError::Stopped {
             reason: self.reason(),

@@ -8,12 +8,15 @@ use prost::Message;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Node;
-use crate::raft::ProposeError;
+use crate::raft::{ENTRY_BYTES_MAX, ProposeError};
 
 /// At most so many commands in one entry.
 const COMMANDS_PER_ENTRY_MAX: usize = 256;
 /// An entry is closed once its commands have this many bytes.
 const BYTES_PER_ENTRY_MAX: usize = 1 << 20;
+/// A larger command is refused by itself, so that it does not take the others of its entry with it: it may come on top of
+/// almost a full one.
+const COMMAND_BYTES_MAX: usize = ENTRY_BYTES_MAX - 2 * BYTES_PER_ENTRY_MAX;
 /// Entries under way at once. While all are, commands gather into larger groups.
 const ENTRIES_IN_FLIGHT_MAX: usize = 8;
 /// Commands that may wait; whoever proposes more waits itself.
@@ -37,16 +40,23 @@ impl Proposer {
 
     /// Waits until the command is applied (or refused) on this server.
     pub(super) async fn propose(&self, command: &Command) -> Result<Outcome, ProposeError> {
+        let command = command.to_wire();
+        check_size(command.encoded_len())?;
         let (answer, outcome) = oneshot::channel();
         let stopped = || ProposeError::Stopped {
             reason: "it is shutting down".into(),
         };
-        self.queue
-            .send((command.to_wire(), answer))
-            .await
-            .map_err(|_| stopped())?;
+        self.queue.send((command, answer)).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| stopped())?
     }
+}
+
+fn check_size(bytes: usize) -> Result<(), ProposeError> {
+    let most = COMMAND_BYTES_MAX;
+    if bytes > most {
+        return Err(ProposeError::TooLarge { bytes, most });
+    }
+    Ok(())
 }
 
 async fn group(node: Node, mut waiting: mpsc::Receiver<Waiting>) {
@@ -80,5 +90,20 @@ async fn commit(node: &Node, group: Vec<Waiting>) {
     for (answer, result) in answers.into_iter().zip(results) {
         // Whoever asked may have given up waiting; the outcome stands all the same.
         drop(answer.send(result));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_the_log_could_not_read_back_is_refused_by_itself() {
+        assert!(check_size(COMMAND_BYTES_MAX).is_ok());
+        let refused = check_size(COMMAND_BYTES_MAX + 1);
+        assert!(
+            matches!(refused, Err(ProposeError::TooLarge { .. })),
+            "{refused:?}"
+        );
     }
 }

@@ -16,7 +16,7 @@ pub(super) const FRAME_BYTES: usize = 8;
 pub(super) const ALIGNMENT: usize = 8;
 
 /// The largest record that is believed; more is damage. Far above what is proposed at once.
-const RECORD_BYTES_MAX: usize = 256 << 20;
+pub(in crate::raft) const RECORD_BYTES_MAX: usize = 256 << 20;
 
 const MAGIC: &[u8; 8] = b"BOSUNLOG";
 

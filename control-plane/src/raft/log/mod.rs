@@ -21,6 +21,7 @@ use bosun_proto::log::log_record::Record;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::contents::{Contents, Stored};
+pub(super) use self::format::RECORD_BYTES_MAX;
 use self::writer::{Request, Writer};
 use super::messages::{entry_from_wire, entry_to_wire, log_id_to_wire, required, vote_to_wire};
 use super::types::{Entry, LogId, Vote};

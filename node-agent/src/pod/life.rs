@@ -12,6 +12,8 @@ use crate::runtime::{ContainerId, ContainerSpec, Ended, StopSignal};
 
 /// The grace period of a pod that states none, in seconds (a default of the API; here for pods that were never defaulted).
 const GRACE_DEFAULT_SECONDS: i64 = 30;
+/// Longer than a century is not told apart, so that no time computed from it leaves the calendar.
+const GRACE_MAX_SECONDS: i64 = u32::MAX as i64;
 
 /// One thing for the runtime to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +88,7 @@ fn note_deletion(record: &mut PodRecord, now: WallTime) {
     let grace = meta
         .deletion_grace_period_seconds
         .unwrap_or_else(|| grace(record))
-        .max(0);
+        .clamp(0, GRACE_MAX_SECONDS);
     if record.deletion_grace == Some(grace) {
         return;
     }
@@ -144,8 +146,7 @@ fn grace(record: &PodRecord) -> i64 {
     match stated {
         None => GRACE_DEFAULT_SECONDS,
         Some(seconds) if seconds < 0 => 1,
-        // Longer than a century is not told apart.
-        Some(seconds) => seconds.min(i64::from(u32::MAX)),
+        Some(seconds) => seconds.min(GRACE_MAX_SECONDS),
     }
 }
 

@@ -356,6 +356,20 @@ fn deletion_asks_first_and_kills_when_patience_ends() {
 }
 
 #[test]
+fn a_grace_that_outlasts_the_calendar_is_only_a_long_one() {
+    for grace in [i64::MAX / 1_000, i64::MAX] {
+        let mut life = simple("Always");
+        life.step();
+        life.started("a");
+        let meta = life.record.pod.metadata.as_mut().unwrap();
+        meta.deletion_timestamp = Some(at(1).into());
+        meta.deletion_grace_period_seconds = Some(grace);
+        assert_eq!(life.step(), "term a/0");
+        assert_eq!(life.look_again, Some(i64::from(u32::MAX)));
+    }
+}
+
+#[test]
 fn deletion_at_any_moment_ends_without_another_start() {
     // Before anything started.
     let mut life = simple("Always");

@@ -29,8 +29,9 @@ pub(crate) fn install(args: &Args, environment: &Environment, terminal: Terminal
 fn level(args: &Args) -> &'static str {
     let serves = matches!(args.verb, Verb::Server(_) | Verb::Agent(_));
     match (serves, args.global.verbose) {
-        // The raft library warns of what is ordinary at the start of a server.
-        (false, 0) => "warn,openraft=error",
+        // The raft library warns of what is ordinary at the start of a server, and calls its own end an error. What matters
+        // of what it says is said again by the server, with the way out.
+        (false, 0) => "warn,openraft=off",
         (true, 0) | (false, 1) => "info,openraft=warn",
         (true, 1) | (false, 2) => {
             "info,openraft=warn,bosun=debug,bosun_client=debug,bosun_control_plane=debug,bosun_node_agent=debug"

@@ -10,7 +10,11 @@ mod error;
 mod follow;
 mod list;
 mod logs;
+#[cfg(test)]
+mod resume_tests;
 mod retry;
+#[cfg(test)]
+mod scripted_server;
 mod watch;
 
 pub use client::{Client, Deleted, PatchKind, Written};

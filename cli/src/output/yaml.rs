@@ -144,8 +144,13 @@ fn is_plain(text: &str) -> bool {
     let reserved = [
         "null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf", "infinity",
     ];
+    let is_letter = |first: char| first.is_ascii_alphabetic();
+    // An option (`-c`) is no list item, and no number either, when a letter follows the dash.
+    let is_option = text
+        .strip_prefix('-')
+        .is_some_and(|rest| rest.starts_with(is_letter));
     let first_fits =
-        text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '/' || first == '_');
+        is_option || text.starts_with(|first: char| is_letter(first) || first == '/' || first == '_');
     let rest_fits = text.chars().all(|char| {
         char.is_ascii_alphanumeric()
             || matches!(
@@ -203,6 +208,9 @@ mod tests {
             "0x10",
             "-",
             "- a",
+            "-c",
+            "--flag=x",
+            "-inf",
             "a: b",
             "a #b",
             "#a",

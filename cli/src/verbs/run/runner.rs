@@ -25,7 +25,7 @@ use tokio::time::MissedTickBehavior;
 const CHANGES_WAITING_MAX: usize = 1_024;
 /// How often the status block is redrawn.
 const REDRAW: Duration = Duration::from_millis(100);
-/// How long the rest of the output may take once the work is done.
+/// How long to wait for more of the output once the work is done; anything that arrives begins the time anew.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a run ended.
@@ -328,9 +328,8 @@ impl<'a> Runner<'a> {
                 });
             }
         }
-        let limit = tokio::time::Instant::now() + DRAIN_TIMEOUT;
         while self.readers.open().any(|source| self.board.is_over(&source.uid)) {
-            let Ok(told) = tokio::time::timeout_at(limit, self.readers.next()).await else {
+            let Ok(told) = tokio::time::timeout(DRAIN_TIMEOUT, self.readers.next()).await else {
                 self.session
                     .terminal
                     .warning("the last output did not arrive in time");

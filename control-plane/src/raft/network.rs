@@ -27,6 +27,7 @@ use tonic::Status;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use super::calls;
+use super::log::RECORD_BYTES_MAX;
 use super::messages::vote_from_wire;
 use super::snapshots::SnapshotFile;
 use super::types::{LeaderId, NodeId, Server, Types, Vote};
@@ -35,8 +36,8 @@ use super::types::{LeaderId, NodeId, Server, Types, Vote};
 /// needs; whether the follower is alive is judged by heartbeats, not by this.
 const APPEND_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Entries go many to a message.
-pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 20;
+/// Entries go many to a message, as long as they are small; the largest one that the log takes must fit behind them.
+pub(super) const MESSAGE_BYTES_MAX: usize = RECORD_BYTES_MAX + (16 << 20);
 
 type LibrarySnapshot = Snapshot<LeaderId, NodeId, Server, SnapshotFile>;
 type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>;

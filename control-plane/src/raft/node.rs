@@ -13,7 +13,6 @@ use openraft::{Raft, ReadPolicy};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::{ENTRY_BYTES_MAX, StateMachine};
 use super::error::{ProposeError, ReadError, StartError};
 use super::housekeeping::{Housekeeping, SnapshotDue};
 use super::leadership::{self, Leader, Leadership};
@@ -24,6 +23,7 @@ use super::service::RaftService;
 use super::settings::RaftSettings;
 use super::snapshots::Snapshots;
 use super::types::{NodeId, Outcomes, Proposal, Server, Types};
+use super::{ENTRY_BYTES_MAX, StateMachine};
 
 /// This server's part in the agreement. Clones are the same node.
 pub struct RaftNode<M: StateMachine> {

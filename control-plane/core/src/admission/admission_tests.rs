@@ -298,3 +298,60 @@ fn metadata_names_what_is_wrong() {
     let refusal = refused(&mut fixture, pod);
     assert!(refusal.contains("metadata.name"), "{refusal}");
 }
+
+#[test]
+fn an_object_too_large_for_the_log_is_refused_when_it_is_made_and_when_it_grows() {
+    let mut fixture = Fixture::default();
+    fixture.apply(JOB);
+    let grown = |mut object: Object| {
+        let Object::Job(job) = &mut object else {
+            panic!("a job")
+        };
+        let spec = std::sync::Arc::make_mut(job).spec.get_or_insert_default();
+        let pod = spec.template.get_or_insert_default().spec.get_or_insert_default();
+        pod.containers[0].args = vec!["x".repeat(OBJECT_BYTES_MAX)];
+        object
+    };
+    let mut new = grown(object(JOB));
+    new.metadata_mut().name = "large".into();
+    let message = refused(&mut fixture, new);
+    assert!(message.contains("an object may have 1048576"), "{message}");
+    let stored = stored(&fixture.snapshot(), Kind::Job, "j");
+    let refusal = update(&fixture.snapshot(), grown(stored), fixture.now()).map(|_| ());
+    assert!(matches!(refusal, Err(Refusal::BadRequest(_))), "{refusal:?}");
+}
+
+#[test]
+fn a_grace_beyond_reason_is_refused() {
+    let mut fixture = Fixture::default();
+    fixture.apply(POD);
+    let delete_with = |seconds| {
+        let options = DeleteOptions {
+            grace_period_seconds: Some(seconds),
+            ..DeleteOptions::default()
+        };
+        let key = Key::new(Kind::Pod, "default", "p");
+        delete(
+            &fixture.snapshot(),
+            &DeleteRequest { key, options },
+            fixture.now(),
+        )
+        .map(|_| ())
+    };
+    assert_eq!(delete_with(i32::MAX.into()), Ok(()));
+    for seconds in [-1, i64::from(i32::MAX) + 1, i64::MAX] {
+        let refusal = delete_with(seconds).expect_err("must be refused").to_string();
+        assert!(refusal.contains("gracePeriodSeconds"), "{refusal}");
+    }
+}
+
+#[test]
+fn the_default_namespace_cannot_be_deleted() {
+    let fixture = Fixture::default();
+    let request = DeleteRequest {
+        key: Key::new(Kind::Namespace, "", "default"),
+        options: DeleteOptions::default(),
+    };
+    let refusal = delete(&fixture.snapshot(), &request, fixture.now()).map(|_| ());
+    assert!(matches!(refusal, Err(Refusal::Forbidden(..))), "{refusal:?}");
+}

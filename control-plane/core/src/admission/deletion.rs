@@ -14,6 +14,10 @@ use crate::kinds::pod;
 use crate::refusal::Refusal;
 use crate::state::{Snapshot, Write};
 
+/// The longest grace, in seconds: as long as a pod's own may be.
+const GRACE_SECONDS_MAX: i64 = i32::MAX as i64;
+/// The namespaces that clients count on. Source: Kubernetes, which lets `kube-node-lease` go.
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 /// What the finalizer of a foreground deletion is called.
 pub const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
 /// What the finalizer of an orphaning deletion is called.
@@ -44,10 +48,15 @@ pub fn delete(snapshot: &Snapshot, request: &DeleteRequest, now: Time) -> Result
     let DeleteRequest { key, options } = request;
     let stored = snapshot.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
     check_preconditions(stored, options)?;
-    if options.grace_period_seconds.is_some_and(|seconds| seconds < 0) {
-        return Err(Refusal::BadRequest(
-            "gracePeriodSeconds must not be negative".into(),
-        ));
+    if key.kind == Kind::Namespace && IMMORTAL.contains(&&*key.name) {
+        let message = "this namespace may not be deleted; delete what is in it instead".to_owned();
+        return Err(Refusal::Forbidden(key.clone(), message));
+    }
+    if let Some(seconds) = options.grace_period_seconds
+        && !(0..=GRACE_SECONDS_MAX).contains(&seconds)
+    {
+        let message = format!("gracePeriodSeconds {seconds}: must be between 0 and {GRACE_SECONDS_MAX}");
+        return Err(Refusal::BadRequest(message));
     }
     let (propagation, warning) = propagation_of(stored, options)?;
     let write = begin(stored, propagation, options.grace_period_seconds, now);

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use bosun_proto::core_v1::{Node, NodeCondition, NodeStatus};
 use bosun_proto::meta_v1::{DeleteOptions, ObjectMeta};
 use bosun_proto::scalars::Quantity;
-use bosun_proto::{Key, Object, Resource};
+use bosun_proto::{Key, Kind, Object, Resource};
 
 use super::fixture::{Fixture, NAMESPACE};
 use super::objects_from_yaml;
+use crate::admission::deletion::{self, Propagation};
 use crate::admission::{self, DeleteRequest};
 use crate::refusal::Refusal;
 use crate::state::Write;
@@ -100,6 +101,13 @@ impl Fixture {
 
     /// Deletes as a client does. `propagation` is Background, Foreground or Orphan; without it the kind chooses.
     pub fn delete(&mut self, key: &Key, propagation: Option<&str>) {
+        // Everything here is in one namespace, which no client may delete. Who deletes it means one of any name.
+        if key.kind == Kind::Namespace
+            && let Some(stored) = self.snapshot().get(key).cloned()
+        {
+            let write = deletion::begin(&stored, Propagation::Background, None, self.now);
+            return self.must(write.into_iter().collect());
+        }
         let propagation_policy = propagation.map(str::to_owned);
         let options = DeleteOptions {
             propagation_policy,

@@ -48,7 +48,8 @@ pub(super) fn remove(scene: &Scene<'_>, draft: &mut Draft, victims: &[&Arc<Pod>]
         } else {
             ""
         };
-        let message = format!("Deleted {} pods: {}{more}", victims.len(), names.join(", "));
+        let pods = if victims.len() == 1 { "pod" } else { "pods" };
+        let message = format!("Deleted {} {pods}: {}{more}", victims.len(), names.join(", "));
         draft.plan.note(
             &scene.key(),
             &scene.job.metadata().uid,

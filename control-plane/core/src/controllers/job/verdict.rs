@@ -81,7 +81,8 @@ fn too_many_failures(scene: &Scene<'_>) -> Option<Verdict> {
     let limit = scene.spec.backoff_limit.unwrap_or(DEFAULT_LIMIT);
     if scene.status.failed > limit {
         let failed = scene.status.failed;
-        let message = format!("{failed} pods have failed, spec.backoffLimit allows {limit}");
+        let pods = if failed == 1 { "pod has" } else { "pods have" };
+        let message = format!("{failed} {pods} failed, spec.backoffLimit allows {limit}");
         return Some(Verdict::failure("BackoffLimitExceeded", message));
     }
     let restarts_in_place = scene.spec.template.as_ref()?.spec.as_ref()?.restart_policy == "OnFailure";

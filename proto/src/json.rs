@@ -95,6 +95,21 @@ pub trait Message: Default {
     fn write_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error>;
 }
 
+impl<T: Message> Message for Box<T> {
+    fn read_field(
+        &mut self,
+        field: &str,
+        value: Value,
+        unknown: &mut Vec<String>,
+    ) -> Result<Option<Value>, SchemaError> {
+        (**self).read_field(field, value, unknown)
+    }
+
+    fn write_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        (**self).write_fields(map)
+    }
+}
+
 /// Reads one element of an object or list and puts its place in front of all paths that come out of it.
 fn read_at<T>(
     segment: impl FnOnce() -> String,

@@ -234,3 +234,24 @@ fn times_never_set_are_absent_on_entry() {
         (None, None)
     );
 }
+
+/// A server keeps thousands of these, and several versions of each: a large field that is mostly absent belongs behind a
+/// pointer (`BOXED` in build.rs).
+#[test]
+fn what_there_are_thousands_of_stays_small() {
+    let sizes = [
+        ("Pod", size_of::<core_v1::Pod>(), 1_750),
+        ("Container", size_of::<core_v1::Container>(), 550),
+        ("ContainerStatus", size_of::<core_v1::ContainerStatus>(), 550),
+        ("EnvVar", size_of::<core_v1::EnvVar>(), 64),
+        ("Volume", size_of::<core_v1::Volume>(), 300),
+        ("Event", size_of::<core_v1::Event>(), 850),
+        ("Job", size_of::<batch_v1::Job>(), 2_000),
+    ];
+    for (message, size, most) in sizes {
+        assert!(
+            size <= most,
+            "{message} takes {size} bytes, at most {most} are expected"
+        );
+    }
+}

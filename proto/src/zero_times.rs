@@ -11,6 +11,12 @@ pub trait ZeroTimes {
     fn drop_zero_times(&mut self);
 }
 
+impl<T: ZeroTimes> ZeroTimes for Box<T> {
+    fn drop_zero_times(&mut self) {
+        (**self).drop_zero_times();
+    }
+}
+
 impl<T: ZeroTimes> ZeroTimes for Option<T> {
     fn drop_zero_times(&mut self) {
         if let Some(value) = self {

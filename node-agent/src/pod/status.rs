@@ -90,9 +90,11 @@ fn container_status(record: &PodRecord, container: &ContainerRecord, node: &Node
     ContainerStatus {
         name: container.name.to_string(),
         state: Some(state),
-        last_state: last.map(|terminated| ToldState {
-            terminated: Some(terminated),
-            ..ToldState::default()
+        last_state: last.map(|terminated| {
+            Box::new(ToldState {
+                terminated: Some(terminated),
+                ..ToldState::default()
+            })
         }),
         ready: is_ready(container),
         restart_count: i32::try_from(container.run).unwrap_or(i32::MAX),

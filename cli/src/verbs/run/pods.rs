@@ -68,7 +68,7 @@ pub(super) fn bad_container(pod: &Pod) -> Option<(&str, &ContainerStateTerminate
         .iter()
         .chain(&status.container_statuses)
         .find_map(|container| {
-            let states = [container.state.as_ref(), container.last_state.as_ref()];
+            let states = [container.state.as_ref(), container.last_state.as_deref()];
             let ends = states
                 .into_iter()
                 .flatten()

@@ -184,7 +184,7 @@ const IN_CONTAINERS: &[Field<Container>] = &[
                 .as_ref()
                 .is_some_and(|resources| !resources.limits.is_empty())
         },
-        effect: "is ignored: the process runtime does not hold containers to their limits yet; requests decide on the node",
+        effect: "holds for cpu and memory, and only on nodes whose agent may use control groups; elsewhere it is ignored",
     },
     Field {
         path: "restartPolicyRules",
@@ -293,7 +293,7 @@ impl Warnings {
 }
 
 fn has_affinity(spec: &PodSpec, part: fn(&Affinity) -> bool) -> bool {
-    spec.affinity.as_ref().is_some_and(part)
+    spec.affinity.as_deref().is_some_and(part)
 }
 
 #[cfg(test)]

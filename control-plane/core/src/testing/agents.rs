@@ -63,7 +63,7 @@ impl Fixture {
         self.report(name, false, |_, status| {
             for container in &mut status.container_statuses {
                 container.restart_count += 1;
-                container.last_state = container.state.replace(running(now));
+                container.last_state = container.state.replace(running(now)).map(Box::new);
             }
         });
     }

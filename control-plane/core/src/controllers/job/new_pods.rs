@@ -74,10 +74,10 @@ fn add_index_variable(container: &mut Container) {
     };
     container.env.push(EnvVar {
         name: INDEX_VARIABLE.into(),
-        value_from: Some(EnvVarSource {
+        value_from: Some(Box::new(EnvVarSource {
             field_ref: Some(field),
             ..EnvVarSource::default()
-        }),
+        })),
         ..EnvVar::default()
     });
 }

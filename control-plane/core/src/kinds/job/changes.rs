@@ -107,10 +107,10 @@ fn keep_placement(old: &PodSpec, new: &mut PodSpec) {
             }
         }
         (None, Some(old)) => {
-            let only_node = bosun_proto::core_v1::Affinity {
+            let only_node = Box::new(bosun_proto::core_v1::Affinity {
                 node_affinity: of_old,
                 ..Default::default()
-            };
+            });
             if *old == only_node {
                 new.affinity = Some(only_node);
             }

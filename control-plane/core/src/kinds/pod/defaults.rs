@@ -2,8 +2,8 @@
 //! admission adds to pods (tolerations of a short absence of the node, priority).
 
 use bosun_proto::core_v1::{
-    Container, DownwardApiVolumeFile, EmptyDirVolumeSource, EnvVar, Lifecycle, LifecycleHandler,
-    ObjectFieldSelector, PodSpec, Probe, Toleration, Volume, VolumeProjection, VolumeSource,
+    Container, DownwardApiVolumeFile, EnvVar, Lifecycle, LifecycleHandler, ObjectFieldSelector, PodSpec,
+    Probe, Toleration, Volume, VolumeProjection, VolumeSource,
 };
 
 use super::DEFAULT_GRACE_SECONDS;
@@ -94,10 +94,10 @@ fn fill_container(container: &mut Container, host_network: bool) {
     for probe in probes.into_iter().flatten() {
         fill_probe(probe);
     }
-    if let Some(Lifecycle {
-        post_start, pre_stop, ..
-    }) = &mut container.lifecycle
-    {
+    if let Some(lifecycle) = &mut container.lifecycle {
+        let Lifecycle {
+            post_start, pre_stop, ..
+        } = lifecycle.as_mut();
         for LifecycleHandler { http_get, .. } in [post_start, pre_stop].into_iter().flatten() {
             fill_http_get(http_get.as_mut());
         }
@@ -154,7 +154,7 @@ fn fill_http_get(action: Option<&mut bosun_proto::core_v1::HttpGetAction>) {
 fn fill_volume(volume: &mut Volume) {
     let source = volume.volume_source.get_or_insert_default();
     if *source == VolumeSource::default() {
-        source.empty_dir = Some(EmptyDirVolumeSource::default());
+        source.empty_dir = Some(Box::default());
     }
     if let Some(host_path) = &mut source.host_path {
         host_path.r#type.get_or_insert_default();

@@ -3,6 +3,7 @@
 
 mod explain;
 mod hint;
+mod json_text;
 mod scalar;
 mod source;
 mod strict;

@@ -3,6 +3,7 @@
 
 use super::Namespace;
 use super::hint::Schema;
+use super::json_text;
 use super::source::Text;
 use super::tree::{Content, Node};
 use super::yaml;
@@ -93,7 +94,7 @@ pub(super) fn read(texts: &[Text], namespace: Namespace<'_>) -> (Vec<ManifestObj
         seen: BTreeMap::new(),
     };
     for text in texts {
-        match yaml::documents(&text.text) {
+        match yaml::documents(&json_text::readable(&text.text)) {
             Ok(documents) => {
                 let several = documents.len() > 1;
                 for (index, document) in documents.iter().enumerate() {

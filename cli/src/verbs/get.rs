@@ -181,6 +181,7 @@ async fn watch(session: &Session, client: &Client, args: &Args, targets: &[Targe
     let mut headings = !args.no_headers;
     let mut present = columns.table(kind);
     let mut caught_up = false;
+    let mut documents = false;
     let stop = Stop::listen();
     loop {
         let change = tokio::select! {
@@ -189,7 +190,12 @@ async fn watch(session: &Session, client: &Client, args: &Args, targets: &[Targe
         };
         match change {
             Step::CaughtUp => caught_up = true,
-            Step::Change(change) if !format.is_table() => format.print(&[change.object], true)?,
+            Step::Change(change) if !format.is_table() => {
+                if std::mem::replace(&mut documents, true) && matches!(format, Format::Yaml) {
+                    print_line("---")?;
+                }
+                format.print(&[change.object], true)?;
+            }
             Step::Change(change) => present.push(columns.row(&change.object, session.now())),
         }
         // Until the present state is complete its rows are laid out together.

@@ -22,6 +22,8 @@ const CHUNKS_WAITING_MAX: usize = 256;
 const STREAMS_MAX: usize = 100;
 /// Lines per container when pods are chosen by a label, unless --tail says otherwise.
 const TAIL_BY_LABEL: i64 = 10;
+/// How long `-f` waits for an owner's first pod.
+const FIRST_POD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Which container is meant when none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
@@ -139,6 +141,9 @@ async fn pods(session: &Session, client: &Client, args: &Args) -> Result<Vec<Arc
         .get(&Key::new(*kind, session.namespace_of(*kind), name))
         .await?;
     let mut owned = owned(client.list_as::<Pod>(all()).await?, &owner);
+    if owned.is_empty() && args.follow {
+        owned.extend(first_pod(client, all(), &owner).await?);
+    }
     // The youngest first: it is the one people ask about.
     owned.sort_by_key(|pod| std::cmp::Reverse(pod.metadata().creation_timestamp));
     match owned.first() {
@@ -154,6 +159,29 @@ async fn pods(session: &Session, client: &Client, args: &Args) -> Result<Vec<Arc
         }
         Some(_) => Ok(owned),
     }
+}
+
+/// The first pod of an owner that has none yet, if one appears soon.
+async fn first_pod(client: &Client, pods: Query, owner: &Object) -> Result<Option<Arc<Pod>>, ApiError> {
+    let appears = async {
+        let mut follow = client.follow(pods);
+        loop {
+            follow.next().await?;
+            let known = follow
+                .known()
+                .values()
+                .filter_map(Pod::from_object)
+                .cloned()
+                .collect();
+            if let Some(first) = owned(known, owner).pop() {
+                return Ok(first);
+            }
+        }
+    };
+    tokio::time::timeout(FIRST_POD_TIMEOUT, appears)
+        .await
+        .ok()
+        .transpose()
 }
 
 fn owned(pods: Vec<Arc<Pod>>, owner: &Object) -> Vec<Arc<Pod>> {

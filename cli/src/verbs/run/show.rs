@@ -12,8 +12,8 @@ use std::io::{self, Write as _};
 
 /// How many status lines are shown at most.
 const BLOCK_LINES_MAX: usize = 12;
-/// A status line is cut here, since a wrapped line would break the redrawing.
-const LINE_CHARS_MAX: usize = 78;
+/// A terminal of unknown width is taken to have so many columns.
+const COLUMNS: usize = 80;
 
 /// Shows a run as it goes.
 #[derive(Debug)]
@@ -93,9 +93,14 @@ impl Show {
         if lines == self.drawn {
             return;
         }
+        // A wrapped line would break the redrawing.
+        let width = terminal_size::terminal_size_of(io::stderr());
+        let width = width
+            .map_or(COLUMNS, |(columns, _)| usize::from(columns.0))
+            .saturating_sub(1);
         let mut text = self.erasure();
         for line in &lines {
-            let cut: String = line.chars().take(LINE_CHARS_MAX).collect();
+            let cut: String = line.chars().take(width).collect();
             text.push_str(&self.terminal.paint_err(Colour::Dim, &cut));
             text.push('\n');
         }

@@ -35,7 +35,7 @@ fn each_field_without_effect_is_named_and_defaults_are_not() {
         ),
         (
             "spec.containers[0].resources.limits = {\"cpu\":\"1\"}",
-            "spec.containers[0].resources.limits is ignored",
+            "spec.containers[0].resources.limits holds for cpu and memory",
         ),
         (
             "spec.containers[0].env = [{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":\"s\",\"key\":\"k\"}}}]",

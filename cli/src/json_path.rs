@@ -1,5 +1,5 @@
 //! Owns the small part of JSONPath that commands use: `{.status.phase}`, `.metadata.labels['a.b/c']`, `{.items[*].name}`,
-//! `{.conditions[?(@.type=="Ready")].status}`, and templates of text around such paths.
+//! `{.conditions[?(@.type=="Ready")].status}`, and templates of text around such paths, with `{range PATH}` and `{end}`.
 
 use serde_json::Value;
 
@@ -24,6 +24,8 @@ pub(crate) struct Template(Vec<Part>);
 enum Part {
     Text(String),
     Path(Path),
+    /// What is between `{range PATH}` and `{end}`, filled once for each value of the path.
+    Range(Path, Template),
 }
 
 impl Path {
@@ -35,7 +37,7 @@ impl Path {
             inner.strip_suffix('}').ok_or_else(|| wrong("} is missing"))
         });
         let mut rest = inner?.trim();
-        rest = rest.strip_prefix('$').unwrap_or(rest);
+        rest = rest.strip_prefix(['$', '@']).unwrap_or(rest);
         let mut steps = Vec::new();
         while !rest.is_empty() {
             if let Some(after) = rest.strip_prefix('[') {
@@ -47,6 +49,9 @@ impl Path {
             let (name, after) = field(rest.strip_prefix('.').unwrap_or(rest));
             if name.is_empty() {
                 return Err(wrong("a field's name is missing"));
+            }
+            if name.contains(char::is_whitespace) {
+                return Err(wrong("there is a blank in it"));
             }
             steps.push(if name == "*" { Step::All } else { Step::Field(name) });
             rest = after;
@@ -166,6 +171,8 @@ impl Template {
             return Ok(Self(vec![Part::Path(Path::parse(text)?)]));
         }
         let mut parts = Vec::new();
+        // Ranges that are open: the path, and the parts before the range.
+        let mut open: Vec<(Path, Vec<Part>)> = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             if !before.is_empty() {
@@ -174,13 +181,25 @@ impl Template {
             let (inside, left) = after
                 .split_once('}')
                 .ok_or_else(|| format!("{text:?}: a {{ is not closed by a }}"))?;
-            let quoted = unquoted(inside.trim());
-            parts.push(if quoted.len() < inside.trim().len() {
-                Part::Text(quoted.replace("\\n", "\n").replace("\\t", "\t"))
+            let inside = inside.trim();
+            let quoted = unquoted(inside);
+            if quoted.len() < inside.len() {
+                parts.push(Part::Text(quoted.replace("\\n", "\n").replace("\\t", "\t")));
+            } else if let Some(path) = inside.strip_prefix("range ") {
+                open.push((Path::parse(path)?, std::mem::take(&mut parts)));
+            } else if inside == "end" {
+                let (path, before) = open
+                    .pop()
+                    .ok_or_else(|| format!("{text:?}: {{end}} without {{range}}"))?;
+                let within = Self(std::mem::replace(&mut parts, before));
+                parts.push(Part::Range(path, within));
             } else {
-                Part::Path(Path::parse(inside)?)
-            });
+                parts.push(Part::Path(Path::parse(inside)?));
+            }
             rest = left;
+        }
+        if !open.is_empty() {
+            return Err(format!("{text:?}: a {{range}} has no {{end}}"));
         }
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
@@ -198,6 +217,11 @@ impl Template {
                 .map(text)
                 .collect::<Vec<_>>()
                 .join(" "),
+            Part::Range(path, within) => path
+                .find(value)
+                .into_iter()
+                .map(|item| within.fill(item))
+                .collect(),
         });
         filled.collect()
     }
@@ -237,6 +261,21 @@ mod tests {
         let value = json!({"metadata": {"name": "x"}, "status": {"phase": "Running"}});
         let template = Template::parse(r#"{.metadata.name}: {.status.phase}{"\n"}"#).unwrap();
         assert_eq!(template.fill(&value), "x: Running\n");
+    }
+
+    #[test]
+    fn ranges() {
+        let value = json!({"items": [{"n": "a", "c": [1, 2]}, {"n": "b", "c": []}]});
+        let template =
+            Template::parse(r#"<{range .items[*]}{.n}:{range .c[*]}{"\t"}{@}{end}{"\n"}{end}>"#).unwrap();
+        assert_eq!(template.fill(&value), "<a:\t1\t2\nb:\n>");
+        for (text, reason) in [
+            ("{range .items[*]}{.n}", "no {end}"),
+            ("{.n}{end}", "without {range}"),
+            ("{rang .items[*]}", "blank"),
+        ] {
+            assert!(Template::parse(text).unwrap_err().contains(reason), "{text}");
+        }
     }
 
     #[test]

@@ -142,7 +142,11 @@ impl<'a> Runner<'a> {
         manifests: &[ManifestObject],
         lost: impl Future<Output = anyhow::Error>,
     ) -> Result<Finish> {
-        self.apply(manifests).await?;
+        let stop = self.stop.clone();
+        tokio::select! {
+            applied = self.apply(manifests) => applied?,
+            () = stop.wished() => return Ok(Finish::Interrupted),
+        }
         self.say_when_it_ends();
         self.follow();
         let finish = self.watch(lost).await?;

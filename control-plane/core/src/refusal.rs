@@ -116,6 +116,8 @@ pub enum Refusal {
     Expired(String),
     /// The server cannot tell at present: no leader, no quorum, shutting down.
     Unavailable(String),
+    /// It may have been done or not: whoever repeats it has to look first.
+    Undecided(String),
 }
 
 impl Refusal {
@@ -129,6 +131,7 @@ impl Refusal {
             Self::Expired(_) => 410,
             Self::Invalid(..) => 422,
             Self::Unavailable(_) => 503,
+            Self::Undecided(_) => 504,
         }
     }
 
@@ -143,6 +146,7 @@ impl Refusal {
             Self::Expired(_) => "Expired",
             Self::Invalid(..) => "Invalid",
             Self::Unavailable(_) => "ServiceUnavailable",
+            Self::Undecided(_) => "Timeout",
         }
     }
 
@@ -180,7 +184,7 @@ impl Refusal {
             | Self::Conflict(key, _)
             | Self::Invalid(key, _)
             | Self::Forbidden(key, _) => Some(key),
-            Self::BadRequest(_) | Self::Expired(_) | Self::Unavailable(_) => None,
+            Self::BadRequest(_) | Self::Expired(_) | Self::Unavailable(_) | Self::Undecided(_) => None,
         }
     }
 }
@@ -234,7 +238,10 @@ impl std::fmt::Display for Refusal {
                 }
                 Ok(())
             }
-            Self::BadRequest(message) | Self::Expired(message) | Self::Unavailable(message) => {
+            Self::BadRequest(message)
+            | Self::Expired(message)
+            | Self::Unavailable(message)
+            | Self::Undecided(message) => {
                 f.write_str(message)
             }
         }

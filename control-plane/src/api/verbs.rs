@@ -184,9 +184,22 @@ fn at_version(mut object: Object, version: u64) -> Object {
 pub(crate) fn refusal_of(error: ProposeError) -> Refusal {
     match error {
         ProposeError::TooLarge { .. } => Refusal::BadRequest(error.to_string()),
-        ProposeError::ForwardToLeader(_)
-        | ProposeError::NoLeader
-        | ProposeError::Unknown
-        | ProposeError::Stopped { .. } => Refusal::Unavailable(error.to_string()),
+        ProposeError::ForwardToLeader(_) | ProposeError::NoLeader => Refusal::Unavailable(error.to_string()),
+        ProposeError::Unknown | ProposeError::Stopped { .. } => Refusal::Undecided(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_surely_not_done_is_told_so_that_clients_repeat_it() {
+        assert_eq!(refusal_of(ProposeError::NoLeader).reason(), "ServiceUnavailable");
+        assert_eq!(refusal_of(ProposeError::Unknown).reason(), "Timeout");
+        let reason = "the disk is full".to_owned();
+        assert_eq!(refusal_of(ProposeError::Stopped { reason }).reason(), "Timeout");
+        let (bytes, most) = (2, 1);
+        assert_eq!(refusal_of(ProposeError::TooLarge { bytes, most }).reason(), "BadRequest");
     }
 }

@@ -15,6 +15,7 @@ pub(crate) fn status_of(refusal: Refusal) -> Status {
         Refusal::Forbidden(..) => Code::FailedPrecondition,
         Refusal::Expired(_) => Code::OutOfRange,
         Refusal::Unavailable(_) => Code::Unavailable,
+        Refusal::Undecided(_) => Code::DeadlineExceeded,
     };
     Status::with_details(
         code,

@@ -13,6 +13,10 @@ use bosun_proto::{Key, Kind, Object, Resource};
 
 use super::*;
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it stands where messages have an optional field"
+)]
 fn metadata(name: &str) -> Option<ObjectMeta> {
     let namespace = "default".to_owned();
     Some(ObjectMeta {

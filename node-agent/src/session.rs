@@ -112,10 +112,10 @@ impl SessionKeeper {
                     told = true;
                 }
                 Attempt::Failed(reason) if told => {
-                    tracing::debug!(%server, reason, "cannot reach the control plane");
+                    tracing::debug!(%server, reason, "cannot join the control plane");
                 }
                 Attempt::Failed(reason) => {
-                    tracing::warn!(%server, reason, "cannot reach the control plane; trying on");
+                    tracing::warn!(%server, reason, "cannot join the control plane; trying on");
                     told = true;
                 }
                 Attempt::Refused(message) => {

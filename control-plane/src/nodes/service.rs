@@ -21,6 +21,9 @@ use super::sessions::Sessions;
 use crate::api::grpc::status_of;
 use crate::replica::Replica;
 
+/// An agent that missed so many heartbeats does not keep another one from its node's name.
+const HEARTBEATS_MISSED_MAX: u32 = 3;
+
 /// What agents are told about time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NodeTimes {
@@ -56,6 +59,19 @@ impl NodeAgentsService {
         Err(Status::unavailable(message))
     }
 
+    /// An agent that has just ended is not in the way: its stream ended with it.
+    fn require_unserved(&self, node: &str, boot_id: &str) -> Result<(), Status> {
+        let now = self.host.clock.instant();
+        let silence = self.times.heartbeat_interval * HEARTBEATS_MISSED_MAX;
+        let since = now.checked_sub(silence).unwrap_or(now);
+        if self.sessions.is_served_by_another(node, boot_id, since) {
+            return Err(Status::already_exists(format!(
+                "another agent that is alive serves node \"{node}\": stop one of the two, or give this one another --node-name"
+            )));
+        }
+        Ok(())
+    }
+
     fn require_session(&self, node: &str, session_id: &str) -> Result<(), Status> {
         self.require_leader()?;
         if self.sessions.is_current(node, session_id) {
@@ -71,17 +87,20 @@ impl NodeAgents for NodeAgentsService {
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
         self.require_leader()?;
-        let node = request.into_inner().node.unwrap_or_default();
-        let node_uid = join::register(&self.replica, &self.host, &node)
-            .await
-            .map_err(status_of)?;
-        let session_id = self.host.entropy.uuid().to_string();
+        let JoinRequest { node, boot_id } = request.into_inner();
+        let node = node.unwrap_or_default();
         let name = node
             .metadata
             .as_ref()
             .map(|metadata| metadata.name.as_str())
             .unwrap_or_default();
-        self.sessions.begin(name, &session_id, self.host.clock.instant());
+        self.require_unserved(name, &boot_id)?;
+        let node_uid = join::register(&self.replica, &self.host, &node)
+            .await
+            .map_err(status_of)?;
+        let session_id = self.host.entropy.uuid().to_string();
+        self.sessions
+            .begin(name, &session_id, &boot_id, self.host.clock.instant());
         tracing::info!(node = name, "node joined");
         Ok(Response::new(JoinResponse {
             node_uid,

@@ -20,16 +20,31 @@ pub(crate) struct Sessions {
 
 struct Session {
     id: String,
+    /// What the agent calls its present life; empty when it gave none.
+    boot_id: String,
     last_heard: Instant,
     /// Where to send requests; `None` until the agent has opened the stream.
     requests: Option<mpsc::Sender<OpenLogs>>,
 }
 
 impl Sessions {
+    /// Whether another agent than the one with `boot_id` serves the node: its stream is open, and it was heard since
+    /// `since`. Two agents of one name would end each other's sessions without end, and both run the node's pods.
+    pub(crate) fn is_served_by_another(&self, node: &str, boot_id: &str, since: Instant) -> bool {
+        self.lock().get(node).is_some_and(|session| {
+            let connected = session
+                .requests
+                .as_ref()
+                .is_some_and(|requests| !requests.is_closed());
+            connected && session.boot_id != boot_id && !boot_id.is_empty() && session.last_heard > since
+        })
+    }
+
     /// Begins a session; the node's earlier one ends.
-    pub(crate) fn begin(&self, node: &str, session_id: &str, now: Instant) {
+    pub(crate) fn begin(&self, node: &str, session_id: &str, boot_id: &str, now: Instant) {
         let session = Session {
             id: session_id.to_owned(),
+            boot_id: boot_id.to_owned(),
             last_heard: now,
             requests: None,
         };
@@ -83,5 +98,29 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Session>> {
         self.by_node.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_is_served_by_another_while_that_is_connected_and_heard() {
+        let sessions = Sessions::default();
+        let now = Instant::now();
+        let before = now.checked_sub(Duration::from_secs(1)).unwrap();
+        let by_another = |boot_id, since| sessions.is_served_by_another("n", boot_id, since);
+        assert!(!by_another("b", before));
+        sessions.begin("n", "s1", "a", now);
+        assert!(!by_another("b", before), "it has not opened its stream");
+        let requests = sessions.attach("n", "s1");
+        assert!(by_another("b", before));
+        assert!(!by_another("a", before), "it comes back itself");
+        assert!(!by_another("b", now), "it was not heard for long");
+        drop(requests);
+        assert!(!by_another("b", before), "its stream has ended");
     }
 }

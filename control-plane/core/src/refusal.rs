@@ -241,9 +241,7 @@ impl std::fmt::Display for Refusal {
             Self::BadRequest(message)
             | Self::Expired(message)
             | Self::Unavailable(message)
-            | Self::Undecided(message) => {
-                f.write_str(message)
-            }
+            | Self::Undecided(message) => f.write_str(message),
         }
     }
 }

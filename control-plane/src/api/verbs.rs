@@ -200,6 +200,9 @@ mod tests {
         let reason = "the disk is full".to_owned();
         assert_eq!(refusal_of(ProposeError::Stopped { reason }).reason(), "Timeout");
         let (bytes, most) = (2, 1);
-        assert_eq!(refusal_of(ProposeError::TooLarge { bytes, most }).reason(), "BadRequest");
+        assert_eq!(
+            refusal_of(ProposeError::TooLarge { bytes, most }).reason(),
+            "BadRequest"
+        );
     }
 }

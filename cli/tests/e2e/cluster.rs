@@ -144,12 +144,10 @@ impl Drop for Cluster {
         }
         if let Some(server) = self.server.take() {
             server.signal(Signal::TERM);
+            let output = server.end();
             if !std::thread::panicking() {
-                let output = server.end();
                 assert_eq!(output.code, Some(0), "it did not end well: {output:#?}");
                 assert!(!output.stderr.contains("panicked"), "{output:#?}");
-            } else {
-                server.end();
             }
         }
     }

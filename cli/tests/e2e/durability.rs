@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::manifests::{WAIT, cron_job, job, pod, replica_set};
+use crate::manifests::{WAIT, cron_job, job, pod, replica_set, wait_for};
 
 /// What must be the same before and after, of every object of a query.
 fn identities(cluster: &Cluster, what: &str) -> Vec<Value> {
@@ -27,8 +27,8 @@ fn a_kill_in_the_middle_of_a_job_loses_nothing_and_the_job_completes() {
     let go = cluster.place.path("go");
     // Two indexes end at once, the third waits for a file that the test makes after the new start.
     let script = format!(
-        "echo index $JOB_COMPLETION_INDEX; [ $JOB_COMPLETION_INDEX -lt 2 ] || until [ -e {} ]; do sleep 0.05; done",
-        go.display()
+        "echo index $JOB_COMPLETION_INDEX; [ $JOB_COMPLETION_INDEX -lt 2 ] || {{ {}; }}",
+        wait_for(&go)
     );
     let mut manifest = job("three", &script);
     manifest["spec"]["completions"] = json!(3);

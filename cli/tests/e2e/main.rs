@@ -6,6 +6,7 @@
     clippy::disallowed_methods,
     reason = "these tests are about real processes, files and sockets"
 )]
+#![expect(clippy::print_stderr, reason = "a test that this machine cannot run says so")]
 
 mod bad_input;
 mod cluster;

@@ -1,5 +1,7 @@
 //! Small manifests as JSON values, to be changed by the tests that need something else.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 /// A pod of one container that runs a shell script once. At its end nothing is started again.
@@ -61,3 +63,11 @@ pub(crate) fn replica_set(name: &str, replicas: u32) -> Value {
 /// Shell that does nothing for long, but hears signals at once. Should a test's machine be switched off in the middle, what
 /// it leaves ends by itself.
 pub(crate) const WAIT: &str = "sleep 300 & wait";
+
+/// Shell that waits until a file is there, for a few minutes at most. $$ stands for one $ in a container's command.
+pub(crate) fn wait_for(file: &Path) -> String {
+    format!(
+        "for i in $$(seq 6000); do [ -e {} ] && break; sleep 0.05; done",
+        file.display()
+    )
+}

@@ -4,7 +4,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::cluster::Cluster;
-use crate::manifests::{WAIT, pod};
+use crate::manifests::{WAIT, pod, wait_for};
 
 /// The shell's own process id: in a container's command, $$ stands for one $.
 const PID: &str = "$$$$";
@@ -108,7 +108,7 @@ fn a_deleted_pod_is_asked_to_stop_first() {
 #[test]
 fn a_pod_that_does_not_listen_is_killed_after_its_grace() {
     let cluster = Cluster::up();
-    let script = format!("trap '' TERM; echo deaf pid {PID}; while :; do sleep 0.1; done");
+    let script = format!("trap '' TERM; echo deaf pid {PID}; for i in $$(seq 3000); do sleep 0.1; done");
     let mut manifest = pod("deaf", &script);
     manifest["spec"]["terminationGracePeriodSeconds"] = json!(1);
     cluster.apply(&manifest);
@@ -127,8 +127,8 @@ fn output_is_read_during_and_after_the_run() {
     let go = cluster.place.path("go");
     // The container waits for a file, which the test makes once it has read what came before.
     let script = format!(
-        "echo one; echo two >&2; until [ -e {} ]; do sleep 0.05; done; echo three; printf four",
-        go.display()
+        "echo one; echo two >&2; {}; echo three; printf four",
+        wait_for(&go)
     );
     cluster.apply(pod("talks", &script));
     let mut followed = cluster.begin("logs -f talks");

@@ -207,8 +207,7 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        // Not waited for yet, so the number is still its own, and it may have ended already.
-        let _: Result<(), _> = kill_process(Pid::from_child(&self.child), signal);
+        kill_process(Pid::from_child(&self.child), signal).expect("it is not waited for yet");
     }
 
     /// Waits for its end.

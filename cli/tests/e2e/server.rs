@@ -137,7 +137,7 @@ impl SmallDisk {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(path));
         }
-        println!("SKIPPED: a small file system cannot be mounted here (it needs root)");
+        eprintln!("SKIPPED: a small file system cannot be mounted here (it needs root)");
         None
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::stream;
 use prost::Message as _;
-use prost_types::FileDescriptorProto;
+use prost_types::{FileDescriptorProto, MethodDescriptorProto};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -67,7 +67,7 @@ async fn reflection_lists_the_services_and_describes_them() {
     let methods: BTreeSet<_> = objects.service[0]
         .method
         .iter()
-        .map(|method| method.name())
+        .map(MethodDescriptorProto::name)
         .collect();
     let expected = [
         "Create",

@@ -4,7 +4,7 @@ use bosun_proto::core_v1::Node;
 use bosun_proto::{Kind, Resource};
 
 use super::fixtures::{NOW, changed, check, check_rows, check_update, created, object};
-use super::{cells, columns, name_first, node, selectable_field};
+use super::{cells, columns, name_first, node, selectable_field, warnings};
 
 const NODE: &str = "
 apiVersion: v1
@@ -60,6 +60,18 @@ fn nodes() {
     assert_eq!(
         selectable_field(&stored, "spec.unschedulable").as_deref(),
         Some("false")
+    );
+}
+
+#[test]
+fn a_taint_that_evicts_nobody_is_named() {
+    assert_eq!(warnings(&object(NODE)), [""; 0]);
+    let evicting = object(&NODE.replace("NoSchedule", "NoExecute"));
+    assert!(warnings(&evicting)[0].starts_with("spec.taints[0].effect: NoExecute"));
+    let lost = NODE.replace("key: a", "key: node.kubernetes.io/unreachable");
+    assert_eq!(
+        warnings(&object(&lost.replace("NoSchedule", "NoExecute"))),
+        [""; 0]
     );
 }
 

@@ -38,6 +38,19 @@ impl Rules for Node {
         Check::collect(|check| check.at("status", |check| check_amounts(check, status(self))))
     }
 
+    fn warnings(&self) -> Vec<String> {
+        // Those of a lost node are the node controller's own, which does act on them.
+        let is_without_effect =
+            |taint: &Taint| taint.effect == "NoExecute" && !taint.key.starts_with("node.kubernetes.io/");
+        let taints = spec(self).taints.iter().enumerate();
+        taints
+            .filter(|(_, taint)| is_without_effect(taint))
+            .map(|(index, _)| {
+                format!("spec.taints[{index}].effect: NoExecute keeps new pods away, but running pods are not evicted yet")
+            })
+            .collect()
+    }
+
     const SELECTABLE_FIELDS: &'static [&'static str] = &["spec.unschedulable"];
 
     fn selectable_field(&self, _path: &str) -> String {

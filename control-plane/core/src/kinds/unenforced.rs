@@ -204,6 +204,11 @@ const IN_CONTAINERS: &[Field<Container>] = &[
         effect: "is ignored: termination messages are not read yet",
     },
     Field {
+        path: "terminationMessagePolicy",
+        is_set: |container| !["", "File"].contains(&container.termination_message_policy.as_str()),
+        effect: "is ignored: termination messages are not read yet",
+    },
+    Field {
         path: "stdin",
         is_set: |container| container.stdin || container.tty,
         effect: "is ignored: containers cannot be attached to yet",

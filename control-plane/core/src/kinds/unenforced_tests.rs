@@ -34,6 +34,10 @@ fn each_field_without_effect_is_named_and_defaults_are_not() {
             "spec.containers[0].livenessProbe is ignored",
         ),
         (
+            "spec.containers[0].terminationMessagePolicy = \"FallbackToLogsOnError\"",
+            "spec.containers[0].terminationMessagePolicy is ignored",
+        ),
+        (
             "spec.containers[0].resources.limits = {\"cpu\":\"1\"}",
             "spec.containers[0].resources.limits holds for cpu and memory",
         ),

@@ -212,6 +212,7 @@ async fn routes(
     };
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ObjectsServer<ObjectsService>>().await;
+    health.set_serving::<ClusterServer<ClusterService>>().await;
     health.set_serving::<NodeAgentsServer<NodeAgentsService>>().await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()

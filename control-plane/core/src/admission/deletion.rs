@@ -214,8 +214,13 @@ fn add_finalizer(object: &mut Object, propagation: Propagation) {
     }
 }
 
+/// Raises the generation, too, so that what was decided for the living object does not go through.
 fn set_deadline(object: &mut Object, now: Time) {
-    object.metadata_mut().deletion_timestamp.get_or_insert(now);
+    let metadata = object.metadata_mut();
+    if metadata.deletion_timestamp.is_none() {
+        metadata.deletion_timestamp = Some(now);
+        metadata.generation += 1;
+    }
 }
 
 /// A second deletion may only shorten the grace. Source: Kubernetes' graceful deletion of pods.

@@ -61,12 +61,6 @@ impl Rules for CronJob {
     fn warnings(&self) -> Vec<String> {
         let spec = spec(self);
         let mut warnings = Vec::new();
-        if Schedule::parse(&spec.schedule).is_ok_and(|schedule| schedule.never_fires()) {
-            warnings.push(format!(
-                "spec.schedule: {:?} never fires: no year has such a day",
-                spec.schedule
-            ));
-        }
         if let Some(job) = spec
             .job_template
             .as_ref()
@@ -179,8 +173,19 @@ fn check_spec(check: &mut Check, spec: &CronJobSpec) {
             "schedule",
             "say when to run, as in \"*/5 * * * *\" for every five minutes",
         );
-    } else if let Err(error) = Schedule::parse(&spec.schedule) {
-        check.invalid("schedule", error.to_string());
+    } else {
+        match Schedule::parse(&spec.schedule) {
+            Err(error) => check.invalid("schedule", error.to_string()),
+            // Kubernetes takes it and then warns for ever; nobody means it.
+            Ok(schedule) if schedule.never_fires() => {
+                let message = format!(
+                    "{:?} never fires, since no year has such a day: give a day that its months have",
+                    spec.schedule
+                );
+                check.invalid("schedule", message);
+            }
+            Ok(_) => {}
+        }
     }
     if let Err(error) = Zone::parse(spec.time_zone.as_deref()) {
         check.invalid("timeZone", error.to_string());

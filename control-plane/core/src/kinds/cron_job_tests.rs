@@ -28,7 +28,6 @@ fn what_is_refused() {
         spec.schedule = "* * * *" => spec.schedule: five fields
         spec.schedule = "61 * * * *" => spec.schedule: minute
         spec.schedule = "TZ=UTC * * * * *" => spec.schedule: timeZone
-        spec.schedule = "0 0 30 2 *" => fine
         spec.timeZone = "Europe/Berlin" => fine
         spec.timeZone = "Local" => spec.timeZone: Europe/Berlin
         spec.timeZone = "Mars/Base" => spec.timeZone: IANA
@@ -62,15 +61,15 @@ fn defaults_reach_the_pods_but_not_the_jobs() {
 }
 
 #[test]
-fn a_schedule_that_never_fires_is_warned_of() {
-    let warned = |schedule: &str| {
+fn a_schedule_that_never_fires_is_refused() {
+    let refused = |schedule: &str| {
         let cron_job = changed(&object(GOOD), &format!("spec.schedule = \"{schedule}\""));
-        kinds::warnings(&cron_job)
+        kinds::validate(&cron_job)
             .iter()
-            .any(|warning| warning.starts_with("spec.schedule: "))
+            .any(|error| error.field == "spec.schedule" && error.message.contains("never fires"))
     };
-    assert!(warned("0 0 30 2 *"));
-    assert!(!warned("0 0 29 2 *"));
+    assert!(refused("0 0 30 2 *"));
+    assert!(!refused("0 0 29 2 *"));
 }
 
 /// NOW is 08:00:00 on a full hour.
@@ -83,7 +82,6 @@ fn rows_show_the_last_and_the_next_firing() {
         nothing => */5 * * * * | <none> | False | 0 | <none> | in 2m29s | 2m31s | a | busybox | <none>
         status.lastScheduleTime = "2027-01-15T08:00:00Z" => */5 * * * * | <none> | False | 0 | 2m31s | in 2m29s
         spec.suspend = true => */5 * * * * | <none> | True | 0 | <none> | <none>
-        spec.schedule = "0 0 30 2 *" => 0 0 30 2 * | <none> | False | 0 | <none> | never
         spec.schedule = "0 10 * * *"; spec.timeZone = "Europe/Berlin" => 0 10 * * * | Europe/Berlin | False | 0 | <none> | in 57m
         status.active = [{},{}] => */5 * * * * | <none> | False | 2
         spec.schedule = "@every 1m" => @every 1m | <none> | False | 0 | <none> | in 29s

@@ -316,7 +316,9 @@ fn no_two_pods_of_one_plan_have_the_same_name() {
             (0..150).map(|number| derived(*version, number)).collect();
         names.len() < 150
     };
-    let version = (1..100_000).find(collides).expect("chance has it within thousands");
+    let version = (1..100_000)
+        .find(collides)
+        .expect("chance has it within thousands");
     let mut set = set;
     set.metadata.get_or_insert_default().resource_version = version.to_string();
     set.spec.get_or_insert_default().replicas = Some(150);

@@ -43,3 +43,6 @@ pub static CONTROLLERS: &[&dyn Controller] = &[
     &replica_set::ReplicaSetController,
     &ttl::TtlController,
 ];
+
+#[cfg(test)]
+mod controllers_tests;

@@ -1,15 +1,19 @@
 //! Completes new objects with what no pure decision can choose: uid, random name suffix, time of creation.
 
+use std::collections::BTreeSet;
+
 use bosun_proto::Object;
 use bosun_proto::scalars::Time;
 
 use crate::plan::Plan;
-use crate::state::Write;
+use crate::state::{Snapshot, Write};
 
 /// The letters of generated names: no vowels, so no words; no look-alikes. Source: Kubernetes' generated names.
 const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// How many letters a generated name gets.
 const SUFFIX_LENGTH: usize = 5;
+/// How often a name is drawn again because it is taken; there are 14 million, so that rarely more than two draws are needed.
+const NAME_DRAWS_MAX: usize = 32;
 /// The longest generated name, suffix included. Source: Kubernetes' generated names.
 const GENERATED_NAME_MAX: usize = 63;
 
@@ -39,11 +43,23 @@ impl Stamp<'_> {
         metadata.generation = metadata.generation.max(1);
     }
 
-    /// Completes every new object of a plan.
-    pub fn complete_plan(&mut self, plan: &mut Plan) {
+    /// Completes every new object of a plan, with names that `snapshot` has not and that differ from each other: one name
+    /// taken would have the whole plan refused.
+    pub fn complete_plan(&mut self, plan: &mut Plan, snapshot: &Snapshot) {
+        let mut given = BTreeSet::new();
         for write in &mut plan.writes {
             if let Write::Create(object) = write {
+                let is_generated = object.metadata().name.is_empty();
                 self.complete(object);
+                for _ in 0..NAME_DRAWS_MAX {
+                    let is_free = snapshot.get(&object.key()).is_none() && !given.contains(&object.key());
+                    if is_free || !is_generated {
+                        break;
+                    }
+                    let name = generated_name(&object.metadata().generate_name, &self.suffix());
+                    object.metadata_mut().name = name;
+                }
+                given.insert(object.key());
             }
         }
     }
@@ -150,5 +166,35 @@ mod tests {
         assert_eq!(name, derived_name("web-", owner, "7/0"));
         assert_ne!(name, derived_name("web-", owner, "7/1"));
         assert!(name.starts_with("web-") && name.len() == 9, "{name}");
+    }
+
+    #[test]
+    fn names_of_one_plan_differ_even_when_the_letters_drawn_are_the_same() {
+        let new = || {
+            Write::Create(Object::from(Pod {
+                metadata: Some(ObjectMeta {
+                    generate_name: "n-".into(),
+                    ..ObjectMeta::default()
+                }),
+                ..Pod::default()
+            }))
+        };
+        let mut plan = Plan {
+            writes: vec![new(), new()],
+            ..Plan::default()
+        };
+        // The same letters for the first nine draws: three for each object (uid and name), and three more names.
+        let mut draws = 0_u64;
+        let mut entropy = || {
+            draws += 1;
+            draws / 10
+        };
+        let now = Time::from_millis(1_000);
+        Stamp {
+            now,
+            entropy: &mut entropy,
+        }
+        .complete_plan(&mut plan, &Snapshot::default());
+        assert_ne!(plan.writes[0].key(), plan.writes[1].key());
     }
 }

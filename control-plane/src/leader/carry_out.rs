@@ -45,7 +45,7 @@ pub(super) fn complete(plan: &mut Plan, replica: &Replica, host: &Host) {
         now: replica.now(),
         entropy: &mut entropy,
     }
-    .complete_plan(plan);
+    .complete_plan(plan, &replica.snapshot());
 }
 
 /// Events explain, they decide nothing: one that cannot be written (its namespace is gone, the lead is lost) is logged.

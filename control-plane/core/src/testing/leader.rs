@@ -186,7 +186,8 @@ impl Fixture {
 
     /// Applies a plan and records its notes: the version after it, if it wrote anything.
     fn carry_out(&mut self, component: &str, mut plan: Plan) -> End {
-        self.stamp(|stamp| stamp.complete_plan(&mut plan));
+        let snapshot = self.snapshot();
+        self.stamp(|stamp| stamp.complete_plan(&mut plan, &snapshot));
         let writes = plan.writes.len();
         assert!(
             writes <= PLAN_OBJECTS_MAX,

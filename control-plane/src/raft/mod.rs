@@ -11,6 +11,8 @@
 //! ```
 
 mod calls;
+#[cfg(test)]
+mod damage_tests;
 mod error;
 mod housekeeping;
 mod leadership;

@@ -65,6 +65,7 @@ pub(super) fn container_spec(
         working_directory: (!spec.working_dir.is_empty()).then(|| spec.working_dir.clone()),
         hostname: hostname(&record.pod),
         limits: limits(spec),
+        fenced: false,
     })
 }
 

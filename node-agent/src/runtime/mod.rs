@@ -15,9 +15,12 @@ use std::sync::Arc;
 use bosun_host::WallTime;
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How many events of a runtime may wait for the agent before the runtime itself waits.
 pub const EVENTS_MAX: usize = 1024;
+/// The reason of a container that ended, or did not start, because the lease on fenced containers ran out.
+pub const LEASE_EXPIRED: &str = "LeaseExpired";
 
 /// One run of one container of one pod. A restart is the next run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +54,8 @@ pub struct ContainerSpec {
     pub hostname: String,
     /// What it may use at most.
     pub limits: Limits,
+    /// It must never run twice in the cluster, so it may run only while the lease does ([`Runtime::extend_lease`]).
+    pub fenced: bool,
 }
 
 /// Upper bounds of one container.
@@ -76,7 +81,8 @@ pub struct Ended {
     pub exit_code: i32,
     /// The signal that ended it, else 0.
     pub signal: i32,
-    /// One word: Completed, Error, OOMKilled, StartError, ContainerCannotRun, ContainerStatusUnknown.
+    /// One word: Completed, Error, OOMKilled, StartError, ContainerCannotRun, ContainerStatusUnknown,
+    /// [`LEASE_EXPIRED`].
     pub reason: String,
     /// More for people; often empty.
     pub message: String,
@@ -205,6 +211,14 @@ pub trait Runtime: Send + Sync + 'static {
 
     /// Starts a container; `Started` and `Ended`, or only `Ended`, follow.
     fn start(&self, spec: ContainerSpec);
+
+    /// The lease on fenced containers runs until this time; it never gets shorter. When it runs out, every fenced
+    /// container is ended by SIGKILL, with [`LEASE_EXPIRED`] as its reason and whether or not the agent still lives. Where
+    /// no lease runs (before the first call, and after one ran out), the start of a fenced container is refused: it ends
+    /// with the same reason and no start time. So a lease is to be had before the first start.
+    ///
+    /// Does nothing in a runtime that cannot fence.
+    fn extend_lease(&self, _until: Instant) {}
 
     /// Signals all processes of a running container; nothing happens when it is over.
     fn signal(&self, id: &ContainerId, signal: StopSignal);

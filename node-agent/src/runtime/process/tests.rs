@@ -47,6 +47,7 @@ fn spec(pod: &str, run: u32, command: &[&str]) -> ContainerSpec {
         working_directory: None,
         hostname: "host".to_owned(),
         limits: Limits::default(),
+        fenced: false,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Config {
     pub node_name: String,
     /// Servers as `HOST:PORT`; any will do, they are tried in turn.
     pub servers: Vec<String>,
+    /// Talk to servers on other machines although nothing is encrypted and nobody is asked who they are.
+    pub insecure_plaintext: bool,
     /// Where the agent keeps its record and the pods' output. One agent per directory.
     pub data_directory: PathBuf,
     /// The node's address as its status and its pods show it.
@@ -48,6 +50,7 @@ impl Config {
         Self {
             node_name: node_name.into(),
             servers,
+            insecure_plaintext: false,
             data_directory: data_directory.into(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             labels: BTreeMap::new(),
@@ -73,6 +76,17 @@ impl Config {
         if let Err(error) = bosun_client::endpoint::parse_addresses(&self.servers.join(",")) {
             return refuse("servers", error.to_string());
         }
+        if let Some(distant) = self.servers.iter().find(|address| !is_loopback(address))
+            && !self.insecure_plaintext
+        {
+            return refuse(
+                "servers",
+                format!(
+                    "{distant} is on another machine, and connections are not encrypted yet; give --insecure-plaintext if \
+                     the network is trusted"
+                ),
+            );
+        }
         if self.pods_max == 0 {
             return refuse("max pods", "0 pods is no node; give 1 or more".to_owned());
         }
@@ -81,6 +95,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether `HOST:PORT` surely never leaves this machine. A name may lead anywhere, only "localhost" is taken at its word.
+fn is_loopback(address: &str) -> bool {
+    let plain = address.strip_prefix("http://").unwrap_or(address);
+    let host = plain.rsplit_once(':').map_or(plain, |(host, _)| host);
+    let number = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || number.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn is_dns_subdomain(name: &str) -> bool {
@@ -162,6 +184,39 @@ mod tests {
         for (config, expected) in cases {
             let refusal = config.check().unwrap_err().to_string();
             assert!(refusal.contains(expected), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn servers_on_other_machines_need_consent() {
+        let agent = |address: &str, insecure_plaintext| Config {
+            insecure_plaintext,
+            ..Config::new(
+                "node-1",
+                vec!["127.0.0.1:7400".to_owned(), address.to_owned()],
+                "/data",
+            )
+        };
+        for near in [
+            "127.0.0.2:7400",
+            "[::1]:7400",
+            "localhost:7400",
+            "http://127.0.0.1:7400",
+        ] {
+            agent(near, false).check().unwrap();
+        }
+        for far in [
+            "10.0.0.1:7400",
+            "server-1:7400",
+            "localhost.example.org:7400",
+            "[fd00::1]:7400",
+        ] {
+            let refusal = agent(far, false).check().unwrap_err().to_string();
+            assert!(
+                refusal.contains(far) && refusal.contains("--insecure-plaintext"),
+                "{refusal}"
+            );
+            agent(far, true).check().unwrap();
         }
     }
 }

@@ -2,6 +2,7 @@
 //! its comment promises. What real processes make of them is a matter of the end-to-end tests.
 
 use bosun_core::kinds;
+use bosun_core::liveness::Standing;
 use bosun_core::state::Usage;
 use bosun_core::testing::Fixture;
 use bosun_core::testing::objects_from_yaml;
@@ -135,6 +136,29 @@ fn job_parallel() {
 }
 
 #[test]
+fn job_hundred() {
+    let mut fixture = apply(
+        include_str!("../../examples/job-hundred.yaml"),
+        &[(Kind::Job, "hundred")],
+    );
+    let first = run_open_pods(&mut fixture, Kind::Job, "hundred");
+    assert_eq!(first.len(), 12);
+    for pod in &first[..5] {
+        fixture.finish(pod, 0);
+    }
+    fixture.add_node("n2", &[("cpu", "4"), ("memory", "4Gi"), ("pods", "110")]);
+    fixture.find_node("n1", Standing::Lost);
+    fixture.settle();
+    run_to_the_end(&mut fixture, "hundred");
+    assert!(
+        is_complete(&fixture, "hundred"),
+        "more were lost than backoffLimit allows failures"
+    );
+    let status = fixture.job("hundred").status.expect("a status");
+    assert_eq!(status.succeeded, 100);
+}
+
+#[test]
 fn cronjob() {
     let mut fixture = apply(
         include_str!("../../examples/cronjob.yaml"),
@@ -214,6 +238,27 @@ fn replicaset() {
         (now.len(), kept),
         (3, vec![&pods[0], &pods[2]]),
         "a deleted pod is replaced by a new one"
+    );
+}
+
+#[test]
+fn replicaset_six() {
+    let mut fixture = apply(
+        include_str!("../../examples/replicaset-six.yaml"),
+        &[(Kind::ReplicaSet, "six")],
+    );
+    assert_eq!(run_open_pods(&mut fixture, Kind::ReplicaSet, "six").len(), 6);
+    fixture.add_node("n2", &[("cpu", "4"), ("memory", "4Gi"), ("pods", "110")]);
+    fixture.find_node("n1", Standing::Silent);
+    fixture.settle();
+    let elsewhere = run_open_pods(&mut fixture, Kind::ReplicaSet, "six");
+    assert_eq!(elsewhere.len(), 6, "all of them are replaced");
+    let nodes = fixture.pods_of(Kind::ReplicaSet, "six");
+    assert!(
+        nodes
+            .iter()
+            .filter(|pod| elsewhere.contains(&name(*pod)))
+            .all(|pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name == "n2"))
     );
 }
 

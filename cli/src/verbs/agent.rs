@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// The node's address as others see it
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
+    /// Talk to servers on other machines although connections are not encrypted
+    #[arg(long)]
+    insecure_plaintext: bool,
     /// A label of the node; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
@@ -51,6 +54,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
         None => hostname(session)?,
     };
     let mut config = Config::new(node_name, session.addresses()?, data_directory.clone());
+    config.insecure_plaintext = args.insecure_plaintext;
     config.address = args.address;
     config.labels = args.label.into_iter().collect();
     config.taints = args.taint;

@@ -11,4 +11,5 @@ mod replica;
 mod server;
 
 pub use leader::NodeSettings;
+pub use raft::StorageLimits;
 pub use server::{Config, Server, ServerError};

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use bosun_host::{DataDirectory, DataDirectoryError, Host};
+use bosun_host::{Clock, DataDirectory, DataDirectoryError, Host};
 use bosun_proto::FILE_DESCRIPTOR_SET;
 use bosun_proto::api::cluster_server::ClusterServer;
 use bosun_proto::api::objects_server::ObjectsServer;
@@ -13,7 +14,9 @@ use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::codegen::http::{HeaderValue, Response, header};
 use tonic::service::Routes;
+use tower::util::MapResponseLayer;
 
 use crate::api::grpc::{ClusterService, ObjectsService};
 use crate::api::logs::Logs;
@@ -21,7 +24,7 @@ use crate::api::verbs::Verbs;
 use crate::incoming::incoming;
 use crate::leader::{self, NodeSettings};
 use crate::nodes::{NodeAgentsService, NodeTimes, Relays, Sessions};
-use crate::raft::{NodeId, RaftSettings, StartError};
+use crate::raft::{NodeId, RaftSettings, StartError, StorageLimits};
 use crate::replica::Replica;
 
 /// The largest message accepted on any service, in bytes.
@@ -40,6 +43,8 @@ pub struct Config {
     pub name: String,
     /// Serve on an address that other machines can reach although nothing is encrypted and nobody is asked who they are.
     pub insecure_plaintext: bool,
+    /// How much is kept, and when it is cut.
+    pub storage: StorageLimits,
     /// The times of the node protocol.
     pub nodes: NodeSettings,
 }
@@ -53,6 +58,7 @@ impl Config {
             server_id: 1,
             name: "server-1".into(),
             insecure_plaintext: false,
+            storage: StorageLimits::default(),
             nodes: NodeSettings::default(),
         }
     }
@@ -121,13 +127,19 @@ impl Server {
             name: config.name.clone(),
             address: address.to_string(),
         };
-        let settings = RaftSettings::single(config.server_id, peer, config.data_directory.join("raft"));
+        let settings = RaftSettings {
+            storage: config.storage,
+            ..RaftSettings::single(config.server_id, peer, config.data_directory.join("raft"))
+        };
         let replica = Replica::start(settings, &host).await?;
 
         let sessions = Sessions::default();
         let stop = CancellationToken::new();
         let routes = routes(&replica, &sessions, &host, &config.nodes).await?;
+        let clock = Arc::clone(&host.clock);
         let serving = tonic::transport::Server::builder()
+            // Otherwise the library reads a clock of its own for it.
+            .layer(MapResponseLayer::new(move |answer| dated(answer, clock.as_ref())))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming(listener), stop.clone().cancelled_owned());
         let (met, defect) = watch::channel(false);
@@ -182,6 +194,14 @@ impl Server {
         self.replica.node().shutdown().await;
         tracing::info!(address = %self.address, "stopped");
     }
+}
+
+/// Gives an answer the header `date`, which HTTP asks of a server that has a clock.
+fn dated<B>(mut answer: Response<B>, clock: &dyn Clock) -> Response<B> {
+    let date = clock.wall().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let value = HeaderValue::from_str(&date).expect("a date is ASCII");
+    answer.headers_mut().insert(header::DATE, value);
+    answer
 }
 
 /// Runs `leading` and says so when it panics: without a leader's decisions a server looks alive and does nothing.
@@ -244,6 +264,18 @@ use sized;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_carry_the_date_of_the_host() {
+        struct Standing;
+        impl Clock for Standing {
+            fn wall(&self) -> bosun_host::WallTime {
+                bosun_host::WallTime::UNIX_EPOCH
+            }
+        }
+        let answer = dated(Response::new(()), &Standing);
+        assert_eq!(answer.headers()[header::DATE], "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
 
     #[tokio::test]
     async fn a_defect_of_the_leader_is_told_and_an_ordinary_end_is_not() {

@@ -5,6 +5,8 @@
 use std::io;
 use std::path::Path;
 
+use futures::future::BoxFuture;
+
 /// How [`Disk::open`] treats a file that exists or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenMode {
@@ -86,6 +88,12 @@ pub trait DiskFile: Send + Sync {
     /// Makes content and length durable. After an error nothing about this file may be trusted any more: the kernel
     /// may have dropped the pages it could not write.
     fn sync(&self) -> io::Result<()>;
+
+    /// [`DiskFile::sync`] for async code on a worker (see [`crate::Workers`]): it may block there, or, where a disk is
+    /// simulated, take simulated time.
+    fn sync_in_time(&self) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(std::future::ready(self.sync()))
+    }
 
     /// The length in bytes.
     fn length(&self) -> io::Result<u64>;

@@ -23,6 +23,7 @@ mod network;
 mod node;
 #[cfg(test)]
 mod node_tests;
+mod runtime;
 mod service;
 mod settings;
 mod snapshots;
@@ -41,7 +42,7 @@ pub use error::{ProposeError, ReadError, StartError};
 pub use leadership::{Leader, Leadership};
 pub use node::{RaftNode, RaftStatus};
 pub use service::RaftService;
-pub use settings::RaftSettings;
+pub use settings::{RaftSettings, StorageLimits};
 pub use snapshots::{read_message, write_message};
 pub use types::{NodeId, Server};
 

@@ -19,6 +19,7 @@ use super::leadership::{self, Leader, Leadership};
 use super::log::{Log, LogLimits};
 use super::machine::Machine;
 use super::network::Peers;
+use super::runtime::HostRuntime;
 use super::service::RaftService;
 use super::settings::RaftSettings;
 use super::snapshots::Snapshots;
@@ -86,7 +87,8 @@ impl<M: StateMachine> RaftNode<M> {
         let config = Arc::new(settings.library_config()?);
         let (log, snapshots, machine) = open(&settings, &host, machine).await?;
         let peers = Peers::new(host.clone());
-        let raft = Raft::new(settings.node_id, config, peers, log.clone(), machine)
+        let starting = Raft::new(settings.node_id, config, peers, log.clone(), machine);
+        let raft = HostRuntime::scope(Arc::clone(&host.entropy), starting)
             .await
             .map_err(|error| StartError::Library {
                 reason: error.to_string(),
@@ -104,8 +106,8 @@ impl<M: StateMachine> RaftNode<M> {
             settings.election_timeout_max,
         ));
         let due = SnapshotDue {
-            entries: settings.snapshot_after_entries,
-            bytes: settings.snapshot_after_bytes,
+            entries: settings.storage.snapshot_after_entries,
+            bytes: settings.storage.snapshot_after_bytes,
         };
         let housekeeping = Housekeeping {
             host: host.clone(),
@@ -295,8 +297,8 @@ async fn open<M: StateMachine>(
     };
     let (newest, log_directory) = host.workers.run("raft-open", prepare).await??;
     let limits = LogLimits {
-        segment_bytes: settings.log_segment_bytes,
-        cache_bytes: settings.log_cache_bytes,
+        segment_bytes: settings.storage.log_segment_bytes,
+        cache_bytes: settings.storage.log_cache_bytes,
     };
     let log = Log::open(host.clone(), log_directory, limits).await?;
     let covered = newest.as_ref().and_then(|newest| newest.meta.last_log_id);

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::server::TcpIncoming;
 
 use super::test_machine::{Seen, TestMachine, entry};
-use super::{Leadership, ProposeError, RaftNode, RaftSettings, Server};
+use super::{Leadership, ProposeError, RaftNode, RaftSettings, Server, StorageLimits};
 
 /// Long enough for a loaded machine; a test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -110,9 +110,12 @@ async fn proposals_made_together_share_their_syncs() {
 async fn snapshots_are_made_by_size_and_carry_the_state_over_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let settings = || RaftSettings {
-        snapshot_after_bytes: 20_000,
-        log_segment_bytes: 8 << 10,
-        log_cache_bytes: 2 << 10,
+        storage: StorageLimits {
+            snapshot_after_bytes: 20_000,
+            log_segment_bytes: 8 << 10,
+            log_cache_bytes: 2 << 10,
+            ..StorageLimits::default()
+        },
         ..single(directory.path())
     };
     let (node, _) = start(settings()).await;
@@ -389,8 +392,11 @@ async fn a_follower_names_the_leader_and_the_lead_can_be_handed_over() {
 #[tokio::test]
 async fn a_follower_that_was_away_too_long_is_sent_a_snapshot() {
     let mut cluster = Cluster::start(|settings| RaftSettings {
-        snapshot_after_entries: 20,
-        log_segment_bytes: 4 << 10,
+        storage: StorageLimits {
+            snapshot_after_entries: 20,
+            log_segment_bytes: 4 << 10,
+            ..StorageLimits::default()
+        },
         ..settings
     })
     .await;

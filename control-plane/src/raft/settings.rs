@@ -9,6 +9,30 @@ use openraft::SnapshotPolicy;
 use super::error::StartError;
 use super::types::{NodeId, Server};
 
+/// How much is kept, and when it is cut: what a server needs of memory and disk follows from this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StorageLimits {
+    /// A snapshot is made once the log has grown by this many entries ...
+    pub snapshot_after_entries: u64,
+    /// ... or by this many bytes.
+    pub snapshot_after_bytes: u64,
+    /// Bytes of recent entries kept in memory for followers and for applying.
+    pub log_cache_bytes: usize,
+    /// Size of one log segment in bytes.
+    pub log_segment_bytes: u64,
+}
+
+impl Default for StorageLimits {
+    fn default() -> Self {
+        Self {
+            snapshot_after_entries: 50_000,
+            snapshot_after_bytes: 64 << 20,
+            log_cache_bytes: 4 << 20,
+            log_segment_bytes: 16 << 20,
+        }
+    }
+}
+
 /// The settings of one raft node. [`RaftSettings::new`] gives the defaults.
 #[derive(Clone, Debug)]
 pub struct RaftSettings {
@@ -27,14 +51,8 @@ pub struct RaftSettings {
     pub election_timeout_max: Duration,
     /// Proposals that may be under way at once; more wait in line.
     pub proposals_in_flight_max: usize,
-    /// A snapshot is made once the log has grown by this many entries ...
-    pub snapshot_after_entries: u64,
-    /// ... or by this many bytes.
-    pub snapshot_after_bytes: u64,
-    /// Bytes of recent entries kept in memory for followers and for applying.
-    pub log_cache_bytes: usize,
-    /// Size of one log segment in bytes.
-    pub log_segment_bytes: u64,
+    /// How much is kept.
+    pub storage: StorageLimits,
 }
 
 impl RaftSettings {
@@ -48,10 +66,7 @@ impl RaftSettings {
             election_timeout_min: Duration::from_millis(150),
             election_timeout_max: Duration::from_millis(300),
             proposals_in_flight_max: 256,
-            snapshot_after_entries: 50_000,
-            snapshot_after_bytes: 64 << 20,
-            log_cache_bytes: 4 << 20,
-            log_segment_bytes: 16 << 20,
+            storage: StorageLimits::default(),
         }
     }
 
@@ -74,7 +89,7 @@ impl RaftSettings {
             snapshot_policy: SnapshotPolicy::Never,
             max_in_snapshot_log_to_keep: u64::MAX,
             // Otherwise a follower would be sent a snapshot while we still hold its log.
-            replication_lag_threshold: self.snapshot_after_entries.saturating_mul(4),
+            replication_lag_threshold: self.storage.snapshot_after_entries.saturating_mul(4),
             max_payload_entries: 256,
             // Time for a whole snapshot to travel and be installed, not for one piece.
             install_snapshot_timeout: 120_000,

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use openraft::impls::leader_id_adv;
 use prost::Message;
 
+use super::runtime::HostRuntime;
+
 /// The number of a server. Never reused within a cluster.
 pub type NodeId = u64;
 
@@ -88,6 +90,7 @@ openraft::declare_raft_types!(
         R = Outcomes,
         NodeId = NodeId,
         Node = Server,
+        AsyncRuntime = HostRuntime,
 );
 
 pub(super) type LeaderId = leader_id_adv::LeaderId<u64, NodeId>;

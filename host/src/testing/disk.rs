@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
 
 use crate::{Disk, DiskFile, DiskLock, Entropy, OpenMode};
 
@@ -41,7 +44,11 @@ struct State {
     capacity: Option<u64>,
     failing_syncs: u32,
     syncs: u64,
+    sync_times: Option<SyncTimes>,
 }
+
+/// Says how long the next sync takes.
+type SyncTimes = Box<dyn FnMut() -> Duration + Send>;
 
 /// One file: what is safe, what is seen, and the writes between the two.
 #[derive(Default)]
@@ -177,6 +184,11 @@ impl SimulatedDisk {
         content.durable = content.seen.clone();
         content.unsynced.clear();
         Ok(())
+    }
+
+    /// Has [`DiskFile::sync_in_time`] take as long as `times` says, on tokio's clock. The plain `sync` cannot wait.
+    pub fn set_sync_times(&self, times: impl FnMut() -> Duration + Send + 'static) {
+        self.state().sync_times = Some(Box::new(times));
     }
 
     /// A disk with the same content, for trying several damages on one history.
@@ -423,6 +435,16 @@ impl DiskFile for SimulatedFile {
                 }
             }
             Ok(())
+        })
+    }
+
+    fn sync_in_time(&self) -> BoxFuture<'_, io::Result<()>> {
+        let time = self.disk.state().sync_times.as_mut().map(|times| times());
+        Box::pin(async move {
+            if let Some(time) = time {
+                tokio::time::sleep(time).await;
+            }
+            self.sync()
         })
     }
 

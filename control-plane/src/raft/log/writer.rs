@@ -125,7 +125,7 @@ impl Writer {
             self.add(record).await?;
         }
         self.flush()?;
-        if sync { self.sync() } else { Ok(()) }
+        if sync { self.sync().await } else { Ok(()) }
     }
 
     /// Frames one record into the buffer, after beginning a new segment if it does not fit into this one.
@@ -137,7 +137,7 @@ impl Writer {
         let needed = format::framed_bytes(prost::Message::encoded_len(&record)) as u64;
         if self.active.end + self.buffer.len() as u64 + needed > self.active.head.length {
             self.flush()?;
-            self.sync()?;
+            self.sync().await?;
             self.roll(needed).await?;
         }
         let offset = self.active.end + self.buffer.len() as u64;
@@ -177,8 +177,8 @@ impl Writer {
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        self.active.file.sync()?;
+    async fn sync(&mut self) -> io::Result<()> {
+        self.active.file.sync_in_time().await?;
         self.synced = self.active.position();
         Ok(())
     }

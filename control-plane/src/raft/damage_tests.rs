@@ -9,7 +9,7 @@ use bosun_host::testing::{Crash, SimulatedDisk};
 use bosun_host::{Disk, Host, WallTime};
 
 use super::test_machine::{TestMachine, entry};
-use super::{RaftNode, RaftSettings, Server, StartError};
+use super::{RaftNode, RaftSettings, Server, StartError, StorageLimits};
 
 const DIRECTORY: &str = "/data";
 /// Acknowledged commands; enough for two snapshots, several segments, and a purge.
@@ -26,7 +26,10 @@ fn settings() -> RaftSettings {
         address: "127.0.0.1:1".to_owned(),
     };
     RaftSettings {
-        log_segment_bytes: 4 << 10,
+        storage: StorageLimits {
+            log_segment_bytes: 4 << 10,
+            ..StorageLimits::default()
+        },
         ..RaftSettings::single(1, server, DIRECTORY)
     }
 }

@@ -18,6 +18,7 @@ use tonic::codegen::http::{HeaderValue, Response, header};
 use tonic::service::Routes;
 use tower::util::MapResponseLayer;
 
+use crate::api::forward::{Forwarder, ForwardingLayer, LeaderLink};
 use crate::api::grpc::{ClusterService, ObjectsService};
 use crate::api::logs::Logs;
 use crate::api::verbs::Verbs;
@@ -136,10 +137,16 @@ impl Server {
         let sessions = Sessions::default();
         let stop = CancellationToken::new();
         let routes = routes(&replica, &sessions, &host, &config.nodes).await?;
+        let forwarder = Forwarder::new(
+            config.server_id,
+            replica.leadership(),
+            LeaderLink::new(host.network.clone()),
+        );
         let clock = Arc::clone(&host.clock);
         let serving = tonic::transport::Server::builder()
             // Otherwise the library reads a clock of its own for it.
             .layer(MapResponseLayer::new(move |answer| dated(answer, clock.as_ref())))
+            .layer(ForwardingLayer(forwarder))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming(listener), stop.clone().cancelled_owned());
         let (met, defect) = watch::channel(false);

@@ -114,8 +114,10 @@ pub enum Refusal {
     BadRequest(String),
     /// The version is too old to watch or page from.
     Expired(String),
-    /// The server cannot tell at present: no leader, no quorum, shutting down.
+    /// The server cannot tell at present: a part that is needed does not answer, or it is shutting down.
     Unavailable(String),
+    /// It needs the leader, and this server does not lead (any more). Nothing was done: the leader may be asked.
+    NotLed(String),
     /// It may have been done or not: whoever repeats it has to look first.
     Undecided(String),
 }
@@ -130,7 +132,7 @@ impl Refusal {
             Self::AlreadyExists(_) | Self::Conflict(..) => 409,
             Self::Expired(_) => 410,
             Self::Invalid(..) => 422,
-            Self::Unavailable(_) => 503,
+            Self::Unavailable(_) | Self::NotLed(_) => 503,
             Self::Undecided(_) => 504,
         }
     }
@@ -145,7 +147,7 @@ impl Refusal {
             Self::Conflict(..) => "Conflict",
             Self::Expired(_) => "Expired",
             Self::Invalid(..) => "Invalid",
-            Self::Unavailable(_) => "ServiceUnavailable",
+            Self::Unavailable(_) | Self::NotLed(_) => "ServiceUnavailable",
             Self::Undecided(_) => "Timeout",
         }
     }
@@ -184,7 +186,11 @@ impl Refusal {
             | Self::Conflict(key, _)
             | Self::Invalid(key, _)
             | Self::Forbidden(key, _) => Some(key),
-            Self::BadRequest(_) | Self::Expired(_) | Self::Unavailable(_) | Self::Undecided(_) => None,
+            Self::BadRequest(_)
+            | Self::Expired(_)
+            | Self::Unavailable(_)
+            | Self::NotLed(_)
+            | Self::Undecided(_) => None,
         }
     }
 }
@@ -241,6 +247,7 @@ impl std::fmt::Display for Refusal {
             Self::BadRequest(message)
             | Self::Expired(message)
             | Self::Unavailable(message)
+            | Self::NotLed(message)
             | Self::Undecided(message) => f.write_str(message),
         }
     }

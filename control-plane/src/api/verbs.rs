@@ -184,7 +184,7 @@ fn at_version(mut object: Object, version: u64) -> Object {
 pub(crate) fn refusal_of(error: ProposeError) -> Refusal {
     match error {
         ProposeError::TooLarge { .. } => Refusal::BadRequest(error.to_string()),
-        ProposeError::ForwardToLeader(_) | ProposeError::NoLeader => Refusal::Unavailable(error.to_string()),
+        ProposeError::ForwardToLeader(_) | ProposeError::NoLeader => Refusal::NotLed(error.to_string()),
         ProposeError::Unknown | ProposeError::Stopped { .. } => Refusal::Undecided(error.to_string()),
     }
 }

@@ -56,7 +56,7 @@ impl NodeAgentsService {
             ),
             None => "no server leads just now: try again shortly".to_owned(),
         };
-        Err(Status::unavailable(message))
+        Err(status_of(Refusal::NotLed(message)))
     }
 
     /// An agent that has just ended is not in the way: its stream ended with it.

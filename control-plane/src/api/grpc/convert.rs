@@ -3,7 +3,11 @@
 use bosun_core::refusal::Refusal;
 use bosun_proto::{Key, Kind, Object, api};
 use prost::Message;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
+
+/// Marks a refusal for want of the lead: nothing was done, and another server may do it.
+pub(crate) const NOT_LED: &str = "bosun-not-led";
 
 /// A refusal as a gRPC status; its details are the encoded Kubernetes Status.
 pub(crate) fn status_of(refusal: Refusal) -> Status {
@@ -14,13 +18,18 @@ pub(crate) fn status_of(refusal: Refusal) -> Status {
         Refusal::Invalid(..) | Refusal::BadRequest(_) => Code::InvalidArgument,
         Refusal::Forbidden(..) => Code::FailedPrecondition,
         Refusal::Expired(_) => Code::OutOfRange,
-        Refusal::Unavailable(_) => Code::Unavailable,
+        Refusal::Unavailable(_) | Refusal::NotLed(_) => Code::Unavailable,
         Refusal::Undecided(_) => Code::DeadlineExceeded,
     };
-    Status::with_details(
+    let mut metadata = MetadataMap::new();
+    if matches!(refusal, Refusal::NotLed(_)) {
+        metadata.insert(NOT_LED, MetadataValue::from_static("true"));
+    }
+    Status::with_details_and_metadata(
         code,
         refusal.to_string(),
         refusal.to_status().encode_to_vec().into(),
+        metadata,
     )
 }
 

@@ -5,5 +5,5 @@ mod convert;
 mod objects;
 
 pub(crate) use cluster::ClusterService;
-pub(crate) use convert::status_of;
+pub(crate) use convert::{NOT_LED, status_of};
 pub(crate) use objects::ObjectsService;

@@ -25,10 +25,12 @@ const SCALARS: [&str; 5] = [
 
 /// Fields that are large and mostly absent, as prost's paths: they stand behind a pointer, lest every object pay for them in
 /// full. It halves a pod. A path that ends at a message means all of its fields.
-const BOXED: [&str; 10] = [
+const BOXED: [&str; 12] = [
     ".k8s.io.api.core.v1.VolumeSource",
     ".k8s.io.api.core.v1.EnvVar.value_from",
     ".k8s.io.api.core.v1.PodSpec.affinity",
+    ".k8s.io.api.core.v1.PodSpec.dns_config",
+    ".k8s.io.api.core.v1.PodStatus.extended_resource_claim_status",
     ".k8s.io.api.core.v1.ContainerStatus.last_state",
     ".k8s.io.api.core.v1.Event.related",
     "security_context",

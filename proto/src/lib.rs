@@ -35,7 +35,13 @@ mod generated {
 }
 
 /// Kubernetes JSON for the generated messages.
-#[allow(clippy::all, clippy::pedantic, unused_variables, reason = "generated code")]
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    unused_variables,
+    unreachable_code,
+    reason = "generated code"
+)]
 mod generated_json {
     use crate::json::{Read, ReadJson};
     use serde::ser::SerializeMap;
@@ -56,6 +62,11 @@ pub mod batch_v1 {
 /// `k8s.io.api.apps.v1`: ReplicaSet.
 pub mod apps_v1 {
     pub use crate::generated::k8s::io::api::apps::v1::*;
+}
+
+/// `k8s.io.api.scheduling.v1alpha3`: what a Job's spec says about scheduling its pods together.
+pub mod scheduling_v1alpha3 {
+    pub use crate::generated::k8s::io::api::scheduling::v1alpha3::*;
 }
 
 /// `k8s.io.apimachinery.pkg.apis.meta.v1`: ObjectMeta, LabelSelector, Status and other things all kinds use.

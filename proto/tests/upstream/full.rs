@@ -54,6 +54,10 @@ impl<'de> Deserializer<'de> for Full<'_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.newtype {
             "FieldsV1" => json!({ "f:spec": {} }).deserialize_any(visitor),
+            // Messages without fields.
+            "WorkloadPodGroupAllDisruptionMode"
+            | "WorkloadPodGroupBasicSchedulingPolicy"
+            | "WorkloadPodGroupSingleDisruptionMode" => json!({}).deserialize_any(visitor),
             "Quantity" => visitor.visit_string(self.text()),
             // IntOrString: now one, now the other.
             _ if self.next() % 2 == 0 => visitor.visit_i32(self.next()),

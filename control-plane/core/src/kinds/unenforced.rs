@@ -133,7 +133,23 @@ const IN_PODS: &[Field<PodSpec>] = &[
         is_set: |spec| !spec.resource_claims.is_empty(),
         effect: "is ignored: there are no resource claims yet",
     },
+    Field {
+        path: "schedulingGroup",
+        is_set: |spec| spec.scheduling_group.is_some(),
+        effect: "is ignored: there are no pod groups: the scheduler places each pod by itself",
+    },
+    Field {
+        path: "evictionResponders",
+        is_set: |spec| !spec.eviction_responders.is_empty(),
+        effect: "is ignored: nobody is asked before a pod is evicted",
+    },
 ];
+
+const IN_JOBS: &[Field<JobSpec>] = &[Field {
+    path: "scheduling",
+    is_set: |spec| spec.scheduling.is_some(),
+    effect: "is ignored: the scheduler places each pod by itself, as with the basic policy",
+}];
 
 const IN_CONTAINERS: &[Field<Container>] = &[
     Field {
@@ -209,6 +225,14 @@ const IN_CONTAINERS: &[Field<Container>] = &[
         effect: "is ignored: termination messages are not read yet",
     },
     Field {
+        path: "volumeMounts.bindMountOptions",
+        is_set: |container| {
+            let mut mounts = container.volume_mounts.iter();
+            mounts.any(|mount| !mount.bind_mount_options.is_empty())
+        },
+        effect: "is ignored: the process runtime mounts nothing",
+    },
+    Field {
         path: "stdin",
         is_set: |container| container.stdin || container.tty,
         effect: "is ignored: containers cannot be attached to yet",
@@ -240,10 +264,14 @@ pub(super) fn of_pod(spec: &PodSpec, path: &str) -> Vec<String> {
     warnings.texts
 }
 
-/// The warnings about a Job's spec, which is at `path`. The Job's own fields all have their effect.
+/// The warnings about a Job's spec, which is at `path`.
 pub(super) fn of_job(spec: &JobSpec, path: &str) -> Vec<String> {
-    let pods = spec.template.as_ref().and_then(|template| template.spec.as_ref());
-    pods.map_or_else(Vec::new, |pods| of_pod(pods, &format!("{path}.template.spec")))
+    let mut warnings = Warnings::default();
+    warnings.of(IN_JOBS, spec, path);
+    if let Some(pods) = spec.template.as_ref().and_then(|template| template.spec.as_ref()) {
+        warnings.of_pod(pods, &format!("{path}.template.spec"));
+    }
+    warnings.texts
 }
 
 #[derive(Default)]

@@ -26,8 +26,20 @@ fn each_field_without_effect_is_named_and_defaults_are_not() {
             "spec.schedulerName names no scheduler",
         ),
         (
+            "spec.schedulingGroup = {\"podGroupName\":\"g\"}",
+            "spec.schedulingGroup is ignored",
+        ),
+        (
+            "spec.evictionResponders = [{\"name\":\"a.io/b\",\"priority\":10000}]",
+            "spec.evictionResponders is ignored",
+        ),
+        (
             "spec.affinity.podAntiAffinity = {}",
             "spec.affinity.podAntiAffinity is ignored",
+        ),
+        (
+            "spec.containers[0].volumeMounts = [{\"name\":\"v\",\"mountPath\":\"/v\",\"bindMountOptions\":[\"noexec\"]}]",
+            "spec.containers[0].volumeMounts.bindMountOptions is ignored",
         ),
         (
             "spec.containers[0].livenessProbe.exec.command = [\"x\"]",
@@ -71,15 +83,18 @@ kind: CronJob
 metadata: {name: c, namespace: default}
 spec:
   schedule: '@daily'
-  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: x, command: [sh]}]}}}}
+  jobTemplate: {spec: {scheduling: {schedulingPolicy: {gang: {minCount: 2}}}, template: {spec: {restartPolicy: Never, containers: [{name: a, image: x, command: [sh]}]}}}}
 ",
     );
     let warnings = kinds::warnings(&created(job));
-    assert_eq!(warnings.len(), 1);
-    assert!(
-        warnings[0].starts_with("spec.jobTemplate.spec.template.spec.containers[0].image is ignored"),
-        "{warnings:?}"
-    );
+    let expected = [
+        "spec.jobTemplate.spec.scheduling is ignored",
+        "spec.jobTemplate.spec.template.spec.containers[0].image is ignored",
+    ];
+    assert_eq!(warnings.len(), expected.len());
+    for (warning, expected) in warnings.iter().zip(expected) {
+        assert!(warning.starts_with(expected), "{warning}");
+    }
 }
 
 #[test]

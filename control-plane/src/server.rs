@@ -105,7 +105,11 @@ pub struct Server {
 impl Server {
     /// Starts a server: takes up what its data directory holds, or begins with nothing. Returns once it serves.
     pub async fn start(config: Config, host: Host) -> Result<Self, ServerError> {
-        config.nodes.check().map_err(ServerError::Config)?;
+        let raft_times = RaftSettings::new(config.server_id, "");
+        config
+            .nodes
+            .check(raft_times.election_timeout_max)
+            .map_err(ServerError::Config)?;
         if !config.listen.ip().is_loopback() && !config.insecure_plaintext {
             let message = format!(
                 "--listen {}: other machines could reach this address, and connections are not encrypted yet; listen on \

@@ -44,6 +44,7 @@ async fn beat_in_session(
         let request = HeartbeatRequest {
             node_name: node_name.to_owned(),
             session_id: link.session_id.to_string(),
+            servers_version: 0,
         };
         match timeout(
             link.heartbeat_interval * ANSWER_INTERVALS_MAX,

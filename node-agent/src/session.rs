@@ -208,6 +208,7 @@ impl SessionKeeper {
             session_id,
             heartbeat_interval_ms,
             lease_ms,
+            ..
         } = Box::pin(in_time(client.join(request))).await?;
         tracing::debug!(node_uid, session_id, "joined");
         let request = SessionRequest {

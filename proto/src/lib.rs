@@ -6,6 +6,7 @@
 pub mod json;
 pub mod key;
 pub mod kinds;
+pub mod node_loss;
 pub mod object;
 pub mod scalars;
 pub mod selector;

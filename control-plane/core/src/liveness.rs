@@ -140,6 +140,15 @@ impl Liveness {
             .collect()
     }
 
+    /// The nodes whose standing is written down as this one.
+    pub fn settled_as(&self, standing: Standing) -> impl Iterator<Item = &str> {
+        let settled = move |watched: &Watched| watched.settled == standing;
+        self.nodes
+            .iter()
+            .filter(move |(_, watched)| settled(watched))
+            .map(|(node, _)| node.as_str())
+    }
+
     /// The standing of a node is written down; until this is called, [`Self::due`] names it again.
     pub fn settle(&mut self, node: &str, standing: Standing) {
         if let Some(watched) = self.nodes.get_mut(node) {
@@ -228,6 +237,28 @@ mod tests {
             turn(&mut liveness, 117),
             vec![("a".to_owned(), Lost), ("b".to_owned(), Lost)]
         );
+    }
+
+    #[test]
+    fn thousands_of_nodes_are_noticed_as_fast_as_one() {
+        let names: Vec<String> = (0..5_000).map(|number| format!("node-{number:04}")).collect();
+        let known = names.iter().map(|name| (name.clone(), Heard));
+        let mut liveness = Liveness::new(Patience::default(), known, seconds(100));
+        for name in &names {
+            liveness.heard(name, seconds(101));
+        }
+        liveness.heard("node-0007", seconds(103));
+        assert_eq!(turn(&mut liveness, 103), []);
+        let silent = turn(&mut liveness, 104);
+        assert_eq!(
+            silent.len(),
+            4_999,
+            "all that fell silent at one time, at one time"
+        );
+        assert_eq!(turn(&mut liveness, 106), one("node-0007", Silent));
+        assert_eq!(turn(&mut liveness, 111).len(), 4_999);
+        assert_eq!(liveness.settled_as(Lost).count(), 4_999);
+        assert_eq!(liveness.next_deadline(seconds(111)), Some(seconds(113)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod carry_out;
 mod driver;
+mod node_settings;
 mod nodes;
 
 use bosun_host::Host;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::nodes::Sessions;
 use crate::replica::Replica;
-pub use nodes::NodeSettings;
+pub use node_settings::NodeSettings;
 
 /// Leads whenever this server is the leader, until the server stops.
 pub(crate) async fn run(
@@ -31,12 +32,15 @@ pub(crate) async fn run(
         }
         let term = leadership.borrow().term;
         tracing::info!(term, "leading");
+        sessions.begin_lead(term);
         tokio::select! {
             () = stop.cancelled() => return,
             () = driver::run(&replica, &host) => {}
             () = nodes::run(&replica, &sessions, &host, &settings) => {}
             _ = leadership.wait_for(|leadership| !leadership.leader || leadership.term != term) => {}
         }
+        // Agents come back to whoever leads now.
+        sessions.end_lead();
         tracing::info!(term, "no longer leading");
     }
 }

@@ -6,6 +6,7 @@ use bosun_core::kinds::pod;
 use bosun_core::state::{Change, Snapshot};
 use bosun_proto::core_v1::Pod;
 use bosun_proto::node::{Assignments, FullSet};
+use bosun_proto::node_loss::NODE_LOST;
 use bosun_proto::{Kind, Resource};
 
 /// At most so many pods in one message.
@@ -116,6 +117,8 @@ fn concerns_agent(old: &Pod, new: &Pod) -> bool {
         || old_metadata.deletion_grace_period_seconds != new_metadata.deletion_grace_period_seconds
         || old_metadata.labels != new_metadata.labels
         || old_metadata.annotations != new_metadata.annotations
+        // Whether the pod is fenced may follow from its owner.
+        || old_metadata.owner_references != new_metadata.owner_references
         // Finished by somebody else, for example because the node was thought dead.
-        || (pod::is_finished(new) && !pod::is_finished(old) && pod::status(new).reason == "NodeLost")
+        || (pod::is_finished(new) && !pod::is_finished(old) && pod::status(new).reason == NODE_LOST)
 }

@@ -7,8 +7,9 @@ use bosun_core::refusal::Refusal;
 use bosun_host::Host;
 use bosun_proto::node::node_agents_server::NodeAgents;
 use bosun_proto::node::{
-    HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, LogRelay, ReportRequest, ReportResponse,
-    SendLogsResponse, SessionEvent, SessionRequest,
+    HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, LeaderContactRequest,
+    LeaderContactResponse, LogRelay, ReportRequest, ReportResponse, SendLogsResponse, SessionEvent,
+    SessionRequest, VoterSet, Voters,
 };
 use futures::{Stream, StreamExt, stream};
 use tonic::{Request, Response, Status, Streaming};
@@ -59,6 +60,14 @@ impl NodeAgentsService {
         Err(status_of(Refusal::NotLed(message)))
     }
 
+    /// The term in which this server leads, as long as it is certain of that: whoever is answered counts its lease on the
+    /// answer, and a leader that may have been replaced must not lengthen it.
+    fn require_certain_lead(&self) -> Result<u64, Status> {
+        self.require_leader()?;
+        let certain = self.replica.certain_term(self.host.clock.instant());
+        certain.ok_or_else(|| Status::unavailable("this server is not certain to lead just now: try again"))
+    }
+
     /// An agent that has just ended is not in the way: its stream ended with it.
     fn require_unserved(&self, node: &str, boot_id: &str) -> Result<(), Status> {
         let now = self.host.clock.instant();
@@ -99,14 +108,22 @@ impl NodeAgents for NodeAgentsService {
             .await
             .map_err(status_of)?;
         let session_id = self.host.entropy.uuid().to_string();
-        self.sessions
-            .begin(name, &session_id, &boot_id, self.host.clock.instant());
+        let now = self.host.clock.instant();
+        let term = self.require_certain_lead()?;
+        if !self.sessions.begin(name, &session_id, term, &boot_id, now) {
+            return Err(Status::unavailable(
+                "the node was not heard for too long, and its pods are being given up: try again",
+            ));
+        }
         tracing::info!(node = name, "node joined");
+        let (servers_version, servers) = self.replica.node().voter_addresses();
         Ok(Response::new(JoinResponse {
             node_uid,
             session_id,
             heartbeat_interval_ms: milliseconds(self.times.heartbeat_interval),
             lease_ms: milliseconds(self.times.lease),
+            servers,
+            servers_version,
         }))
     }
 
@@ -138,16 +155,46 @@ impl NodeAgents for NodeAgentsService {
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatResponse>, Status> {
-        self.require_leader()?;
+        let term = self.require_certain_lead()?;
         let request = request.into_inner();
-        if self
+        let now = self.host.clock.instant();
+        if !self
             .sessions
-            .heard(&request.node_name, &request.session_id, self.host.clock.instant())
+            .heard(&request.node_name, &request.session_id, term, now)
         {
-            Ok(Response::new(HeartbeatResponse {}))
-        } else {
-            Err(Status::failed_precondition("this session has ended: join again"))
+            return Err(Status::failed_precondition("this session has ended: join again"));
         }
+        let (servers_version, servers) = self.replica.node().voter_addresses();
+        let news = servers_version != request.servers_version;
+        Ok(Response::new(HeartbeatResponse {
+            servers: if news { servers } else { Vec::new() },
+            servers_version,
+        }))
+    }
+
+    async fn leader_contact(
+        &self,
+        request: Request<LeaderContactRequest>,
+    ) -> Result<Response<LeaderContactResponse>, Status> {
+        let round_ms = u64::try_from(request.into_inner().round_ms).map_err(|_| {
+            Status::invalid_argument("round_ms is how long a round of questions lasts: 0 or more")
+        })?;
+        let contact = self.replica.node().leader_contact();
+        let (term, leader_id, index) = contact.voters_made_by;
+        Ok(Response::new(LeaderContactResponse {
+            server_id: contact.node_id,
+            knows_no_leader: contact.knows_no_leader(Duration::from_millis(round_ms)),
+            voters: Some(Voters {
+                term,
+                leader_id,
+                index,
+                sets: contact
+                    .voters
+                    .into_iter()
+                    .map(|server_ids| VoterSet { server_ids })
+                    .collect(),
+            }),
+        }))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {

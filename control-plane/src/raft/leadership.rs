@@ -6,6 +6,7 @@ use openraft::rt::WatchReceiver;
 use openraft::{Instant, RaftMetrics, ServerState};
 use tokio::sync::watch;
 
+use super::contact::{LastContact, QuorumContact, Seen};
 use super::types::{MetricsWatch, NodeId, Server, Types};
 
 /// The server that leads.
@@ -55,15 +56,54 @@ impl Leadership {
     }
 }
 
-/// Keeps `leadership` up to date for as long as the library reports.
-pub(super) async fn follow(
-    mut metrics: MetricsWatch,
-    leadership: watch::Sender<Leadership>,
-    heartbeat: Duration,
-    lease: Duration,
-) {
+/// What the library knows of this leader's majority; `None` when this server does not lead.
+fn seen_quorum(metrics: &RaftMetrics<Types>, now: tokio::time::Instant) -> Option<Seen> {
+    if metrics.state != ServerState::Leader || metrics.running_state.is_err() {
+        return None;
+    }
+    let voters = metrics.membership_config.membership().voter_ids();
+    Some(Seen {
+        term: metrics.current_term,
+        alone: voters.eq([metrics.id]),
+        // The library's own instants cannot be had; so read, it is never later than it was.
+        acknowledged: metrics
+            .last_quorum_acked
+            .as_ref()
+            .and_then(|heard| now.checked_sub(heard.elapsed())),
+    })
+}
+
+/// What [`follow`] keeps up to date.
+pub(super) struct Told {
+    /// Who leads.
+    pub(super) leadership: watch::Sender<Leadership>,
+    /// This leader's contact with its majority.
+    pub(super) quorum: watch::Sender<Option<QuorumContact>>,
+    /// When this server had to do with a leader, itself included.
+    pub(super) last: LastContact,
+}
+
+/// Keeps `told` up to date for as long as the library reports.
+pub(super) async fn follow(mut metrics: MetricsWatch, told: Told, heartbeat: Duration, lease: Duration) {
+    let Told {
+        leadership,
+        quorum,
+        last,
+    } = told;
     loop {
-        let seen = Leadership::from_metrics(&metrics.borrow_and_update(), lease);
+        let now = tokio::time::Instant::now();
+        let (seen, of_quorum) = {
+            let metrics = metrics.borrow_and_update();
+            (
+                Leadership::from_metrics(&metrics, lease),
+                seen_quorum(&metrics, now),
+            )
+        };
+        let contact = of_quorum.and_then(|seen| QuorumContact::next(*quorum.borrow(), seen, lease, now));
+        if let (Some(seen), Some(_)) = (of_quorum, contact) {
+            last.note(seen.acknowledged.filter(|_| !seen.alone).unwrap_or(now));
+        }
+        quorum.send_replace(contact);
         let changed = leadership.send_if_modified(|known| {
             let changed = *known != seen;
             if changed {
@@ -77,6 +117,7 @@ pub(super) async fn follow(
         // A lease runs out without a report.
         if let Ok(Err(_)) = tokio::time::timeout(heartbeat, metrics.changed()).await {
             leadership.send_modify(|known| known.leader = false);
+            quorum.send_replace(None);
             return;
         }
     }

@@ -11,6 +11,7 @@
 //! ```
 
 mod calls;
+mod contact;
 #[cfg(test)]
 mod damage_tests;
 mod error;
@@ -38,6 +39,7 @@ use std::io::{self, Read, Write};
 
 use bosun_proto::log::Entry;
 
+pub use contact::{CLOCK_DRIFT_PERCENT, LeaderContact, QuorumContact};
 pub use error::{ProposeError, ReadError, StartError};
 pub use leadership::{Leader, Leadership};
 pub use node::{RaftNode, RaftStatus};

@@ -13,6 +13,7 @@ use openraft::{Raft, ReadPolicy};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::contact::{LastContact, LeaderContact, QuorumContact};
 use super::error::{ProposeError, ReadError, StartError};
 use super::housekeeping::{Housekeeping, SnapshotDue};
 use super::leadership::{self, Leader, Leadership};
@@ -47,6 +48,10 @@ struct Inner<M: StateMachine> {
     snapshots: Snapshots,
     proposals: Semaphore,
     leadership: watch::Receiver<Leadership>,
+    quorum: watch::Receiver<Option<QuorumContact>>,
+    last_contact: LastContact,
+    /// How long a leader without answers goes by its older contact.
+    patience: std::time::Duration,
     /// Ended when the node is dropped.
     _tasks: JoinSet<()>,
 }
@@ -98,10 +103,17 @@ impl<M: StateMachine> RaftNode<M> {
             .map_err(|reason| StartError::Library { reason })?;
 
         let (sender, leadership) = watch::channel(Leadership::default());
+        let (quorum_sender, quorum) = watch::channel(None);
+        let last_contact = LastContact::starting_at(host.clock.instant());
+        let told = leadership::Told {
+            leadership: sender,
+            quorum: quorum_sender,
+            last: last_contact.clone(),
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(leadership::follow(
             raft.metrics(),
-            sender,
+            told,
             settings.heartbeat,
             settings.election_timeout_max,
         ));
@@ -125,6 +137,9 @@ impl<M: StateMachine> RaftNode<M> {
             snapshots,
             proposals: Semaphore::new(settings.proposals_in_flight_max),
             leadership,
+            quorum,
+            last_contact,
+            patience: settings.election_timeout_max,
             _tasks: tasks,
         };
         Ok(Self {
@@ -139,9 +154,16 @@ impl<M: StateMachine> RaftNode<M> {
             host,
             raft,
             snapshots,
+            last_contact,
             ..
         } = &*self.inner;
-        RaftService::server(*node_id, host.clone(), raft.clone(), snapshots.clone())
+        RaftService::server(
+            *node_id,
+            host.clone(),
+            raft.clone(),
+            snapshots.clone(),
+            last_contact.clone(),
+        )
     }
 
     /// Has `entry` agreed on and applied, and gives back what became of each of its commands. Call it many times at
@@ -192,6 +214,52 @@ impl<M: StateMachine> RaftNode<M> {
     /// Who leads; changes are seen by watching.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.inner.leadership.clone()
+    }
+
+    /// This server's contact with its majority as a leader; `None` when it does not lead or has lost it. Only as new as
+    /// the last report of the raft library: ask [`QuorumContact::holds`] before relying on it.
+    pub fn quorum_contact(&self) -> Option<QuorumContact> {
+        *self.inner.quorum.borrow()
+    }
+
+    /// What this server knows of any leader, for agents that have lost theirs.
+    pub fn leader_contact(&self) -> LeaderContact {
+        // Before the voters: whoever joins in between is not vouched for.
+        let silence = self.inner.last_contact.silence(self.inner.host.clock.instant());
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let stored = &metrics.membership_config;
+        LeaderContact {
+            node_id: self.inner.node_id,
+            silence,
+            patience: self.inner.patience,
+            voters_made_by: stored.log_id().as_ref().map_or((0, 0, 0), |log_id| {
+                (log_id.leader_id.term, log_id.leader_id.node_id, log_id.index)
+            }),
+            voters: stored
+                .membership()
+                .get_joint_config()
+                .iter()
+                .map(|voters| voters.iter().copied().collect())
+                .collect(),
+        }
+    }
+
+    /// The addresses of the servers that vote, and the index of the entry that made them so.
+    pub fn voter_addresses(&self) -> (u64, Vec<String>) {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let stored = &metrics.membership_config;
+        let membership = stored.membership();
+        let addresses = membership
+            .voter_ids()
+            .filter_map(|voter| membership.get_node(&voter))
+            .map(|server| server.address.clone())
+            .collect();
+        (
+            stored.log_id().as_ref().map_or(0, |log_id| log_id.index),
+            addresses,
+        )
     }
 
     /// How the node is doing.

@@ -11,12 +11,14 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use openraft::errors::Fatal;
+use openraft::raft::StreamAppendError;
 use openraft::{Raft, Snapshot};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::StateMachine;
 use super::calls;
+use super::contact::LastContact;
 use super::machine::Machine;
 use super::messages::{required, snapshot_meta_from_wire, vote_from_wire, vote_to_wire};
 use super::network::MESSAGE_BYTES_MAX;
@@ -35,6 +37,8 @@ pub struct RaftService<M: StateMachine> {
     snapshots: Snapshots,
     /// One snapshot is received at a time: they share one draft.
     receiving: Arc<Mutex<()>>,
+    /// When a leader was last in touch.
+    last_contact: LastContact,
 }
 
 impl<M: StateMachine> RaftService<M> {
@@ -43,6 +47,7 @@ impl<M: StateMachine> RaftService<M> {
         host: Host,
         raft: Raft<Types, Machine<M>>,
         snapshots: Snapshots,
+        last_contact: LastContact,
     ) -> RaftServer<Self> {
         RaftServer::new(Self {
             node_id,
@@ -50,6 +55,7 @@ impl<M: StateMachine> RaftService<M> {
             raft,
             snapshots,
             receiving: Arc::default(),
+            last_contact,
         })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX)
@@ -161,8 +167,15 @@ impl<M: StateMachine> RaftCalls for RaftService<M> {
         let results = self
             .raft
             .stream_append(requests.filter_map(|request| futures::future::ready(request.ok())));
-        let answers = results.map(|result| match result {
-            Ok(result) => Ok(calls::append_result_to_wire(&result)),
+        let (last_contact, clock) = (self.last_contact.clone(), Arc::clone(&self.host.clock));
+        let answers = results.map(move |result| match result {
+            Ok(result) => {
+                // Noted before the leader hears of it: it counts on this server from then on.
+                if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
+                    last_contact.note(clock.instant());
+                }
+                Ok(calls::append_result_to_wire(&result))
+            }
             Err(fatal) => Err(stopped(&fatal)),
         });
         Ok(Response::new(answers.boxed()))
@@ -208,6 +221,9 @@ impl<M: StateMachine> RaftCalls for RaftService<M> {
             .install_full_snapshot(vote, Snapshot { meta, snapshot })
             .await;
         let answer = answer.map_err(|fatal| stopped(&fatal))?;
+        if answer.vote == vote {
+            self.last_contact.note(self.host.clock.instant());
+        }
         Ok(Response::new(wire::SnapshotResponse {
             vote: Some(vote_to_wire(&answer.vote)),
         }))

@@ -57,6 +57,14 @@ impl Replica {
         self.node.leadership()
     }
 
+    /// The term in which this server leads, if it is certain of that at `now`: no other leader that could have given a node
+    /// up can exist. Waits for nothing, so it also holds for a process that has just been continued after a stop.
+    pub(crate) fn certain_term(&self, now: tokio::time::Instant) -> Option<u64> {
+        let leads = self.node.leadership().borrow().leader;
+        let contact = self.node.quorum_contact().filter(|contact| contact.holds(now))?;
+        leads.then_some(contact.term)
+    }
+
     /// The raft node itself.
     pub(crate) fn node(&self) -> &Node {
         &self.node

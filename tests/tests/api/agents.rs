@@ -110,6 +110,7 @@ impl<'a> Agent<'a> {
         let request = HeartbeatRequest {
             node_name: NODE.into(),
             session_id: self.joined.session_id.clone(),
+            ..HeartbeatRequest::default()
         };
         soon(self.server.agents().heartbeat(request)).await.map(drop)
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bosun_proto::meta_v1::{ObjectMeta, OwnerReference};
+use bosun_proto::node_loss::{ON_NODE_LOSS_ANNOTATION, ON_NODE_LOSS_VALUES};
 use bosun_proto::{Kind, Object};
 
 use super::check::Check;
@@ -110,6 +111,13 @@ fn check_annotations(check: &mut Check, annotations: &BTreeMap<String, String>) 
         if bytes > ANNOTATIONS_BYTES_MAX {
             let message = format!("they hold {bytes} bytes: at most {ANNOTATIONS_BYTES_MAX} are allowed");
             check.error(FieldErrorKind::TooLong, "", message);
+        }
+        if let Some(choice) = annotations.get(ON_NODE_LOSS_ANNOTATION) {
+            check.one_of(
+                &format!("[{ON_NODE_LOSS_ANNOTATION}]"),
+                choice,
+                &ON_NODE_LOSS_VALUES,
+            );
         }
     });
 }

@@ -26,6 +26,9 @@ fn names_labels_annotations() {
         metadata.labels = {"a":"x y"} => metadata.labels[a]: label value
         metadata.annotations = {"Example.com/a":"any text, as long as you like"} => fine
         metadata.annotations = {"":"x"} => metadata.annotations: is not a key
+        metadata.annotations = {"bosun.dev/on-node-loss":"keep"} => fine
+        metadata.annotations = {"bosun.dev/on-node-loss":"Keep"} => metadata.annotations[bosun.dev/on-node-loss]: stop
+        metadata.annotations = {"bosun.dev/on-node-loss":""} => metadata.annotations[bosun.dev/on-node-loss]: one of: stop, keep
         metadata.annotations = {"a":"HUGE"} => metadata.annotations: at most 262144
         "#
         .replace("HUGE", &"x".repeat(256 << 10)),

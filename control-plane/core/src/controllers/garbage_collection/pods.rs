@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bosun_proto::batch_v1::Job;
 use bosun_proto::core_v1::{Node, Pod};
+use bosun_proto::node_loss::NODE_LOST;
 use bosun_proto::scalars::Time;
 use bosun_proto::{Object, Resource};
 
 use super::without_finalizer;
 use crate::admission::pod_status::{self, JOB_TRACKING_FINALIZER};
-use crate::controllers::node_lifecycle::pods::{NODE_LOST, failed_by_disruption};
+use crate::controllers::node_lifecycle::pods::failed_by_disruption;
 use crate::kinds::{self, pod};
 use crate::plan::Plan;
 use crate::state::Snapshot;

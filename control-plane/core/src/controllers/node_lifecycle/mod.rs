@@ -71,6 +71,11 @@ pub fn written_standing(node: &Node) -> Standing {
     }
 }
 
+/// Whether pods of a node may still run there, as far as is written.
+pub fn has_unfinished_pods(snapshot: &Snapshot, node: &str) -> bool {
+    pods::unfinished(snapshot, node).next().is_some()
+}
+
 /// What to write because a node's standing is `standing` now; empty when that is written already.
 ///
 /// Each plan is a transaction. The first holds the node, its conditions and taints, and as many of the pods it affects as

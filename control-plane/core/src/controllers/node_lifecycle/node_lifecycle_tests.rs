@@ -1,10 +1,10 @@
 //! Nodes that fall silent, are lost and come back, and what that means for their pods.
 
 use bosun_proto::batch_v1::Job;
-use bosun_proto::core_v1::{Node, Pod};
+use bosun_proto::core_v1::Node;
+use bosun_proto::node_loss::{NODE_LOST, ON_NODE_LOSS_ANNOTATION};
 use bosun_proto::{Key, Kind, Resource};
 
-use super::pods::OnNodeLoss::{Keep, Stop};
 use super::*;
 use crate::kinds::pod;
 use crate::testing::Fixture;
@@ -32,10 +32,12 @@ fn cluster() -> Fixture {
         "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: work\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n{}",
         container(6)
     ));
-    for (name, choice) in [("plain", ""), ("keeps", "keep"), ("odd", "maybe")] {
+    for (name, choice) in [("plain", None), ("keeps", Some("keep")), ("stops", Some("stop"))] {
+        let annotations = choice.map_or(String::new(), |choice| {
+            format!("  annotations:\n    {ON_NODE_LOSS_ANNOTATION}: {choice}\n")
+        });
         fixture.apply(&format!(
-            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  annotations:\n    {}: '{choice}'\nspec:\n{}",
-            pods::ON_NODE_LOSS_ANNOTATION,
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n{annotations}spec:\n{}",
             container(2)
         ));
     }
@@ -78,7 +80,7 @@ fn lost(fixture: &Fixture) -> Vec<String> {
     let finished = fixture.pods().into_iter().filter(pod::is_finished);
     let mut names: Vec<String> = finished
         .map(|pod| {
-            assert_eq!(pod::status(&pod).reason, pods::NODE_LOST);
+            assert_eq!(pod::status(&pod).reason, NODE_LOST);
             assert!(pod::condition(&pod, "DisruptionTarget").is_some_and(|it| it.status == "True"));
             assert!(!pod::is_ready(&pod));
             pod.metadata()
@@ -132,7 +134,7 @@ fn a_lost_node_loses_all_pods_and_their_job_counts_them_in_the_same_transaction(
             .is_none(),
         "nothing stays ending for ever"
     );
-    assert_eq!(lost(&fixture), ["keeps", "odd", "web", "web", "work"]);
+    assert_eq!(lost(&fixture), ["keeps", "stops", "web", "web", "work"]);
     let job: Job = fixture.job("work");
     assert_eq!(job.status.map(|status| status.failed), Some(1));
     fixture.settle();
@@ -239,16 +241,4 @@ fn conditions_become_taints_whoever_wrote_them() {
         fixture.settle();
         assert_eq!(taints(&fixture).join(" "), expected, "{condition_type} {status}");
     }
-}
-
-#[test]
-fn a_pod_chooses_what_is_done_when_its_node_is_cut_off() {
-    let fixture = cluster();
-    let of = |name: &str| pods::on_node_loss(&fixture.get::<Pod>(name));
-    assert_eq!([of("plain"), of("keeps"), of("odd")], [Stop, Keep, Stop]);
-    assert_eq!(
-        pods::on_node_loss(&fixture.pods_of(Kind::ReplicaSet, "web")[0]),
-        Keep
-    );
-    assert_eq!(pods::on_node_loss(&fixture.pods_of(Kind::Job, "work")[0]), Stop);
 }

@@ -2,53 +2,22 @@
 
 use std::sync::Arc;
 
+use bosun_proto::Object;
 use bosun_proto::core_v1::{Pod, PodCondition};
+use bosun_proto::node_loss::{NODE_LOST, OnNodeLoss};
 use bosun_proto::scalars::Time;
-use bosun_proto::{Kind, Object, Resource};
 
 use crate::admission::pod_status;
-use crate::kinds::{self, pod};
+use crate::kinds::pod;
 use crate::state::{Snapshot, Write};
 
-/// The annotation by which a pod chooses what its agent does with it when it is cut off: `stop` or `keep`.
-pub const ON_NODE_LOSS_ANNOTATION: &str = "bosun.dev/on-node-loss";
-/// The status reason of a pod that was given up with its node.
-pub const NODE_LOST: &str = "NodeLost";
 /// Why the pod is disturbed. Source: Kubernetes' taint eviction.
 const DISRUPTION_REASON: &str = "DeletionByTaintManager";
-
-/// What an agent does with a pod when it is cut off from the control plane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnNodeLoss {
-    /// It stops it before its lease ends. So no two copies ever run; it is replaced late.
-    Stop,
-    /// It lets it run. So it stays available, is replaced at once, and two copies may run for a while.
-    Keep,
-}
-
-/// What the pod's annotation says; without one (or with another word) a ReplicaSet's pod is kept and every other is stopped.
-pub fn on_node_loss(pod: &Pod) -> OnNodeLoss {
-    let metadata = pod.metadata();
-    match metadata
-        .annotations
-        .get(ON_NODE_LOSS_ANNOTATION)
-        .map(String::as_str)
-    {
-        Some("stop") => OnNodeLoss::Stop,
-        Some("keep") => OnNodeLoss::Keep,
-        _ if kinds::controller_of(metadata)
-            .is_some_and(|owner| owner.kind == Kind::ReplicaSet.info().kind) =>
-        {
-            OnNodeLoss::Keep
-        }
-        _ => OnNodeLoss::Stop,
-    }
-}
 
 /// When its node falls silent: kept pods are given up, the others are not ready any more. One element per pod.
 pub(super) fn of_silent_node(snapshot: &Snapshot, node: &str, now: Time) -> Vec<Vec<Write>> {
     unfinished(snapshot, node)
-        .map(|pod| match on_node_loss(pod) {
+        .map(|pod| match OnNodeLoss::of(pod) {
             OnNodeLoss::Keep => give_up(snapshot, pod, now),
             OnNodeLoss::Stop => not_ready(pod, now).into_iter().collect(),
         })
@@ -63,7 +32,8 @@ pub(super) fn of_lost_node(snapshot: &Snapshot, node: &str, now: Time) -> Vec<Ve
         .collect()
 }
 
-fn unfinished<'a>(snapshot: &'a Snapshot, node: &'a str) -> impl Iterator<Item = &'a Arc<Pod>> {
+/// The pods that may still run there.
+pub(super) fn unfinished<'a>(snapshot: &'a Snapshot, node: &'a str) -> impl Iterator<Item = &'a Arc<Pod>> {
     snapshot.pods_on(node).filter(|pod| !pod::is_finished(pod))
 }
 

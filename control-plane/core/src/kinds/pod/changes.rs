@@ -1,6 +1,8 @@
 //! What may be changed in a pod that exists. Source of the rules: Kubernetes' pod updates.
 
+use bosun_proto::Resource;
 use bosun_proto::core_v1::{Container, Pod, PodSpec, Toleration};
+use bosun_proto::node_loss::ON_NODE_LOSS_ANNOTATION;
 
 use super::{is_finished, phase, spec, status};
 use crate::kinds::check::Check;
@@ -8,6 +10,7 @@ use crate::kinds::difference::first_difference;
 
 /// Images, a shorter deadline, more tolerations, fewer gates; nothing else.
 pub(super) fn check_update(check: &mut Check, old: &Pod, new: &Pod) {
+    check_node_loss(check, old, new);
     let (old, new) = (spec(old), spec(new));
     check.at("spec", |check| {
         check_deadline(check, old.active_deadline_seconds, new.active_deadline_seconds);
@@ -22,6 +25,17 @@ pub(super) fn check_update(check: &mut Check, old: &Pod, new: &Pod) {
             check.forbidden(&field, message);
         }
     });
+}
+
+/// An agent that is cut off could not hear of the change, and control plane and agent must go by the same rule.
+fn check_node_loss(check: &mut Check, old: &Pod, new: &Pod) {
+    let choice = |pod: &Pod| pod.metadata().annotations.get(ON_NODE_LOSS_ANNOTATION).cloned();
+    if choice(old) != choice(new) {
+        check.forbidden(
+            &format!("metadata.annotations[{ON_NODE_LOSS_ANNOTATION}]"),
+            "may not be changed once the pod exists: delete the pod and create it anew",
+        );
+    }
 }
 
 fn check_deadline(check: &mut Check, old: Option<i64>, new: Option<i64>) {

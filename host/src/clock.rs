@@ -18,4 +18,10 @@ pub trait Clock: Send + Sync + 'static {
     fn instant(&self) -> Instant {
         Instant::now()
     }
+
+    /// Like [`Clock::instant`], but it goes on while the machine is suspended. Comparable only with other readings of it:
+    /// timers go by [`Clock::instant`]. The same as that where nothing is ever suspended, as in a simulation.
+    fn boot_instant(&self) -> Instant {
+        self.instant()
+    }
 }

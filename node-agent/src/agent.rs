@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use bosun_host::{DataDirectory, Host, WallTime};
 use bosun_proto::node::{EventReport, OpenLogs, PodReport};
+use bosun_proto::node_loss::is_fenced;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::due::Due;
-use crate::heartbeat::{Lease, beat};
+use crate::heartbeat::Heart;
+use crate::leaderless::ask_around;
+use crate::lease::{Lease, LeaseKeeper, Trust, Verdict};
 use crate::logs::{READERS_MAX, log_request, serve};
 use crate::node_object::{Machine, facts, node_object};
 use crate::pod::life::{self, Step};
@@ -20,7 +23,7 @@ use crate::pod::status::status;
 use crate::pod::{Cause, NodeFacts, PodRecord};
 use crate::report::{Acknowledged, Outbox, report};
 use crate::runtime::{EVENTS_MAX, Runtime, RuntimeEvent};
-use crate::session::{FromServer, Links, SessionKeeper};
+use crate::session::{FromServer, KnownServers, Links, SessionKeeper};
 use crate::sync::{Changes, Pods};
 use crate::{AgentError, Config};
 
@@ -32,6 +35,8 @@ const ACKNOWLEDGED_MAX: usize = 16;
 const NEWS_PER_TURN_MAX: usize = 256;
 /// An agent without anything due looks at the time again after this long.
 const IDLE: Duration = Duration::from_hours(1);
+/// How often the lease is looked at while it runs: timers stand still while the machine is suspended, leases do not.
+const LEASE_LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs the agent until it is shut down ([`Config::shutdown`]) or cannot go on.
 ///
@@ -47,11 +52,17 @@ pub async fn run<R: Runtime>(config: Config, host: Host, runtime: R) -> Result<(
     let (links_sender, links) = watch::channel(None);
     let (inbox_sender, inbox) = mpsc::channel(INBOX_MAX);
     let (acknowledged_sender, acknowledged) = mpsc::channel(ACKNOWLEDGED_MAX);
-    let (lease_sender, lease) = watch::channel(None);
+    let runtime = Arc::new(runtime);
+    let fencing = Arc::clone(&runtime);
+    let lease = Arc::new(LeaseKeeper::new(Arc::clone(&host.clock), move |until| {
+        fencing.extend_lease(until);
+    }));
+    let servers = Arc::new(KnownServers::new(config.servers.clone()));
     let outbox = Arc::new(Outbox::default());
     let keeper = SessionKeeper {
         host: host.clone(),
-        servers: config.servers.clone(),
+        servers: Arc::clone(&servers),
+        lease: Arc::clone(&lease),
         node: node_object(&config, &machine, &runtime_version),
         boot_id: host.entropy.uuid().to_string(),
         links: links_sender,
@@ -59,20 +70,28 @@ pub async fn run<R: Runtime>(config: Config, host: Host, runtime: R) -> Result<(
     };
     let mut agent = Agent {
         node: facts(&config, &machine, &runtime_version),
-        host,
-        runtime: Arc::new(runtime),
+        host: host.clone(),
+        runtime,
         pods: Pods::recovered(recovery),
         outbox: Arc::clone(&outbox),
         links: links.clone(),
         due: Due::default(),
         readers: Arc::new(Semaphore::new(READERS_MAX)),
         log_tasks: JoinSet::new(),
-        _lease: lease,
+        lease: lease.subscribe(),
+        trust: Trust::default(),
+        session: 0,
     };
     // Dropped with this function, and the tasks with it.
     let mut tasks = JoinSet::new();
     let name = config.node_name.clone();
-    tasks.spawn(beat(name.clone(), links.clone(), lease_sender));
+    tasks.spawn(ask_around(host, Arc::clone(&lease), servers.subscribe()));
+    let heart = Heart {
+        node_name: name.clone(),
+        lease,
+        servers,
+    };
+    tasks.spawn(heart.beat(links.clone()));
     tasks.spawn(report(name, outbox, links, acknowledged_sender));
     let session = keeper.run();
     let turns = agent.turn_for_ever(inbox, events, acknowledged);
@@ -97,8 +116,10 @@ struct Agent<R> {
     due: Due,
     readers: Arc<Semaphore>,
     log_tasks: JoinSet<()>,
-    /// Nothing is fenced yet; what fencing will count from is kept from the first day.
-    _lease: watch::Receiver<Option<Lease>>,
+    lease: watch::Receiver<Option<Lease>>,
+    trust: Trust,
+    /// The number of the session whose messages come in.
+    session: u64,
 }
 
 /// One piece of news.
@@ -107,6 +128,7 @@ enum News {
     Runtime(RuntimeEvent),
     Acknowledged(Acknowledged),
     Time,
+    Lease,
 }
 
 impl<R: Runtime> Agent<R> {
@@ -121,14 +143,23 @@ impl<R: Runtime> Agent<R> {
                 let left = time - self.host.clock.wall();
                 left.to_std().unwrap_or(Duration::ZERO).min(IDLE)
             });
+            let wait = wait.min(self.until_lease_look());
             let first = tokio::select! {
                 Some(event) = events.recv() => News::Runtime(event),
                 Some(message) = inbox.recv() => News::Server(message),
                 Some(done) = acknowledged.recv() => News::Acknowledged(done),
+                changed = self.lease.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    News::Lease
+                }
                 () = sleep(wait) => News::Time,
             };
             let now = self.host.clock.wall();
-            let mut touched = self.take_in(first, now);
+            // Before anything else: what has no right to run any more must not wait for news to be taken in.
+            let mut touched = self.look_at_lease(now);
+            touched.append(&mut self.take_in(first, now));
             for _ in 1..NEWS_PER_TURN_MAX {
                 let next = events
                     .try_recv()
@@ -140,6 +171,7 @@ impl<R: Runtime> Agent<R> {
                     Err(_) => break,
                 }
             }
+            touched.append(&mut self.look_at_lease(now));
             touched.append(&mut self.due.take(now));
             for uid in touched {
                 self.advance(&uid, now);
@@ -162,7 +194,9 @@ impl<R: Runtime> Agent<R> {
                 }
                 return BTreeSet::from([Arc::clone(&id.pod_uid)]);
             }
-            News::Server(FromServer::Opened) => {
+            News::Server(FromServer::Opened(number)) => {
+                self.session = number;
+                self.trust.opened();
                 self.pods.session_opened();
                 return BTreeSet::new();
             }
@@ -170,7 +204,12 @@ impl<R: Runtime> Agent<R> {
                 self.open_logs(open, now);
                 return BTreeSet::new();
             }
-            News::Server(FromServer::FullSet(part)) => self.pods.full_set(part, now),
+            News::Server(FromServer::FullSet(part)) => {
+                if part.complete {
+                    self.trust.completed(self.session);
+                }
+                self.pods.full_set(part, now)
+            }
             News::Server(FromServer::Assignments(assignments)) => self.pods.assignments(assignments, now),
             News::Acknowledged(Acknowledged { stopped, unknown }) => {
                 for uid in &stopped {
@@ -182,7 +221,7 @@ impl<R: Runtime> Agent<R> {
                 }
                 self.pods.unknown(unknown, now)
             }
-            News::Time => return BTreeSet::new(),
+            News::Time | News::Lease => return BTreeSet::new(),
         };
         let Changes {
             touched,
@@ -198,11 +237,53 @@ impl<R: Runtime> Agent<R> {
         touched
     }
 
+    /// How long the lease need not be looked at.
+    fn until_lease_look(&self) -> Duration {
+        let lease = *self.lease.borrow();
+        lease.map_or(IDLE, |lease| {
+            let left = lease
+                .ends()
+                .saturating_duration_since(self.host.clock.boot_instant());
+            if left.is_zero() && !self.trust.saw_it_run() {
+                // Its end was seen, and the next change wakes.
+                IDLE
+            } else {
+                left.min(LEASE_LOOK_INTERVAL)
+            }
+        })
+    }
+
+    /// Stops the fenced pods when the lease has run out; lets those that wait be started when there is one again. Gives the
+    /// pods that are to be advanced.
+    fn look_at_lease(&mut self, now: WallTime) -> BTreeSet<Arc<str>> {
+        let lease = *self.lease.borrow_and_update();
+        let Verdict { stop, begin } = self.trust.look(lease, self.host.clock.boot_instant());
+        let mut touched = BTreeSet::new();
+        for (uid, record) in &mut self.pods.records {
+            let fenced = is_fenced(&record.pod);
+            if stop && fenced && record.has_begun() {
+                life::fence(record, now);
+            }
+            if (stop || begin) && fenced {
+                touched.insert(Arc::clone(uid));
+            }
+        }
+        if stop {
+            let pods = touched.len();
+            tracing::warn!(
+                pods,
+                "cut off from the control plane for too long: fenced pods are stopped"
+            );
+        }
+        touched
+    }
+
     /// Moves one pod as far as it can go, and has that told.
     fn advance(&mut self, uid: &Arc<str>, now: WallTime) {
         let Some(record) = self.pods.records.get_mut(uid) else {
             return;
         };
+        record.held = !self.trust.may_start() && is_fenced(&record.pod);
         let advance = life::advance(record, &self.node, now);
         for step in advance.steps {
             match step {

@@ -12,8 +12,9 @@ use bosun_proto::core_v1::{Pod, PodStatus};
 use bosun_proto::node::node_agents_server::{NodeAgents, NodeAgentsServer};
 use bosun_proto::node::session_event::Event;
 use bosun_proto::node::{
-    Assignments, FullSet, HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse, LogRelay,
-    ReportRequest, ReportResponse, SendLogsResponse, SessionEvent, SessionRequest,
+    Assignments, FullSet, HeartbeatRequest, HeartbeatResponse, JoinRequest, JoinResponse,
+    LeaderContactRequest, LeaderContactResponse, LogRelay, ReportRequest, ReportResponse, SendLogsResponse,
+    SessionEvent, SessionRequest,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -78,6 +79,13 @@ impl NodeAgents for Script {
     async fn heartbeat(&self, _: Request<HeartbeatRequest>) -> Result<Response<HeartbeatResponse>, Status> {
         self.heartbeats.send_modify(|count| *count += 1);
         Ok(Response::new(HeartbeatResponse::default()))
+    }
+
+    async fn leader_contact(
+        &self,
+        _: Request<LeaderContactRequest>,
+    ) -> Result<Response<LeaderContactResponse>, Status> {
+        Ok(Response::new(LeaderContactResponse::default()))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {

@@ -9,6 +9,8 @@ mod due;
 mod error;
 mod heartbeat;
 pub mod journal;
+mod leaderless;
+mod lease;
 mod logs;
 mod node_object;
 pub mod pod;

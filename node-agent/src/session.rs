@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bosun_client::endpoint::{MESSAGE_BYTES_MAX, channel};
+use bosun_client::endpoint::{MESSAGE_BYTES_MAX, channel, parse_addresses};
 use bosun_host::Host;
 use bosun_proto::core_v1::Node;
 use bosun_proto::node::node_agents_client::NodeAgentsClient;
@@ -20,21 +20,83 @@ use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::AgentError;
+use crate::lease::LeaseKeeper;
 
 /// The pause after the first failed attempt; it doubles.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
-/// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
-/// How long a server may take to answer a call that opens the session.
-const OPEN_MAX: Duration = Duration::from_secs(5);
+/// The longest pause. Short against the silence after which a node is not ready, so that a leader that has just been elected
+/// hears its nodes in time.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How long a server may take to answer a call that opens the session; another one may be better.
+const OPEN_MAX: Duration = Duration::from_secs(3);
 /// The heartbeat interval if a server names none.
 const HEARTBEAT_DEFAULT: Duration = Duration::from_millis(500);
+/// The lease if a server names none.
+const LEASE_DEFAULT: Duration = Duration::from_secs(8);
+
+/// Where servers are reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Servers {
+    /// Of the list that the servers gave.
+    pub(crate) version: u64,
+    /// Those that the agent was told of at its start, and those that vote now.
+    pub(crate) addresses: Vec<String>,
+}
+
+/// The servers that an agent knows: those of its settings, and those it hears of.
+pub(crate) struct KnownServers {
+    configured: Vec<String>,
+    known: watch::Sender<Servers>,
+}
+
+impl KnownServers {
+    pub(crate) fn new(configured: Vec<String>) -> Self {
+        let known = Servers {
+            version: 0,
+            addresses: configured.clone(),
+        };
+        Self {
+            configured,
+            known: watch::Sender::new(known),
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Servers> {
+        self.known.subscribe()
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.known.borrow().version
+    }
+
+    /// Takes in a list that a server gave; an empty one is none.
+    pub(crate) fn learn(&self, version: u64, servers: Vec<String>) {
+        if servers.is_empty() || version == self.version() {
+            return;
+        }
+        let mut addresses = self.configured.clone();
+        for server in servers {
+            if !addresses.contains(&server) && parse_addresses(&server).is_ok() {
+                addresses.push(server);
+            }
+        }
+        self.known.send_replace(Servers { version, addresses });
+    }
+
+    /// The one to try in this turn.
+    fn at_turn(&self, turn: usize) -> String {
+        let known = self.known.borrow();
+        known.addresses[turn % known.addresses.len()].clone()
+    }
+}
 
 /// What others need to speak within the session.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) client: NodeAgentsClient<Channel>,
     pub(crate) session_id: Arc<str>,
+    /// 1 for the first session of this life of the agent.
+    pub(crate) number: u64,
     pub(crate) heartbeat_interval: Duration,
     /// How long after the sending of an acknowledged heartbeat fenced pods may run.
     pub(crate) lease: Duration,
@@ -65,8 +127,8 @@ pub(crate) async fn next_link(links: &mut Links) -> Option<Link> {
 /// What the control plane says.
 #[derive(Debug)]
 pub(crate) enum FromServer {
-    /// A new session; its full set follows.
-    Opened,
+    /// A new session, by its number; its full set follows.
+    Opened(u64),
     FullSet(FullSet),
     Assignments(Assignments),
     OpenLogs(OpenLogs),
@@ -75,7 +137,8 @@ pub(crate) enum FromServer {
 /// Keeps a session open.
 pub(crate) struct SessionKeeper {
     pub(crate) host: Host,
-    pub(crate) servers: Vec<String>,
+    pub(crate) servers: Arc<KnownServers>,
+    pub(crate) lease: Arc<LeaseKeeper>,
     pub(crate) node: Node,
     /// New at each start of the agent.
     pub(crate) boot_id: String,
@@ -101,9 +164,11 @@ impl SessionKeeper {
         let mut pause = PAUSE_FIRST;
         let mut told = false;
         let mut turn = 0;
+        let mut number = 0;
         loop {
-            let server = &self.servers[turn % self.servers.len()];
-            let attempt = Box::pin(self.attempt(server)).await;
+            let server = self.servers.at_turn(turn);
+            number += 1;
+            let attempt = Box::pin(self.attempt(&server, number)).await;
             self.links.send_replace(None);
             match attempt {
                 Attempt::Lost(reason) => {
@@ -120,7 +185,7 @@ impl SessionKeeper {
                 }
                 Attempt::Refused(message) => {
                     return Some(AgentError::Refused {
-                        server: server.clone(),
+                        server,
                         node: self.node_name(),
                         message,
                     });
@@ -147,9 +212,9 @@ impl SessionKeeper {
         pause / 2 + pause / 2 * parts / 1024
     }
 
-    async fn attempt(&self, server: &String) -> Attempt {
+    async fn attempt(&self, server: &String, number: u64) -> Attempt {
         let begun = Instant::now();
-        let (link, mut events) = match Box::pin(self.open(server)).await {
+        let (link, mut events) = match Box::pin(self.open(server, number)).await {
             Ok(open) => open,
             Err(status) if matches!(status.code(), Code::InvalidArgument) => {
                 return Attempt::Refused(status.message().to_owned());
@@ -158,7 +223,7 @@ impl SessionKeeper {
         };
         let took = begun.elapsed();
         tracing::info!(%server, ?took, "joined the control plane");
-        if self.inbox.send(FromServer::Opened).await.is_err() {
+        if self.inbox.send(FromServer::Opened(number)).await.is_err() {
             return Attempt::Over;
         }
         let broken = link.broken.clone();
@@ -193,7 +258,7 @@ impl SessionKeeper {
         }
     }
 
-    async fn open(&self, server: &String) -> Result<(Link, Streaming<SessionEvent>), Status> {
+    async fn open(&self, server: &String, number: u64) -> Result<(Link, Streaming<SessionEvent>), Status> {
         let channel = channel(Arc::clone(&self.host.network), std::slice::from_ref(server))
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let mut client = NodeAgentsClient::new(channel)
@@ -203,26 +268,33 @@ impl SessionKeeper {
             node: Some(self.node.clone()),
             boot_id: self.boot_id.clone(),
         };
+        let sent_at = self.lease.now();
         let JoinResponse {
             node_uid,
             session_id,
             heartbeat_interval_ms,
             lease_ms,
-            ..
+            servers,
+            servers_version,
         } = Box::pin(in_time(client.join(request))).await?;
         tracing::debug!(node_uid, session_id, "joined");
+        let milliseconds = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
+        let lease = milliseconds(lease_ms).map_or(LEASE_DEFAULT, Duration::from_millis);
+        // The first heartbeat need not be waited for.
+        self.lease.grant(sent_at, lease, number);
+        self.servers.learn(servers_version, servers);
         let request = SessionRequest {
             node_name: self.node_name(),
             session_id: session_id.clone(),
         };
         let events = in_time(client.session(request)).await?;
-        let milliseconds = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
         let link = Link {
             client,
             session_id: session_id.into(),
+            number,
             heartbeat_interval: milliseconds(heartbeat_interval_ms)
                 .map_or(HEARTBEAT_DEFAULT, Duration::from_millis),
-            lease: milliseconds(lease_ms).map_or(Duration::MAX, Duration::from_millis),
+            lease,
             broken: CancellationToken::new(),
         };
         Ok((link, events))

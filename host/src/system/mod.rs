@@ -8,8 +8,11 @@ mod disk;
 mod network;
 
 use std::io;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
 
 pub(crate) use disk::SystemDisk;
 pub(crate) use network::SystemNetwork;
@@ -22,6 +25,12 @@ pub(crate) struct SystemClock;
 impl Clock for SystemClock {
     fn wall(&self) -> WallTime {
         WallTime::from(std::time::SystemTime::now())
+    }
+
+    fn boot_instant(&self) -> Instant {
+        let reading = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+        let suspended = reading(ClockId::Boottime).saturating_sub(reading(ClockId::Monotonic));
+        self.instant() + suspended
     }
 }
 

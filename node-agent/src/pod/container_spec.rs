@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bosun_proto::core_v1::{Container, Pod};
+use bosun_proto::node_loss::is_fenced;
 
 use super::environment::{environment, expand};
 use super::{ContainerRecord, NodeFacts, PodRecord};
@@ -65,7 +66,7 @@ pub(super) fn container_spec(
         working_directory: (!spec.working_dir.is_empty()).then(|| spec.working_dir.clone()),
         hostname: hostname(&record.pod),
         limits: limits(spec),
-        fenced: false,
+        fenced: is_fenced(&record.pod),
     })
 }
 

@@ -77,6 +77,13 @@ pub fn remove(record: &mut PodRecord, now: WallTime) {
     });
 }
 
+/// The pod may be replaced elsewhere from now on: it ends without grace. What has begun to end keeps its cause.
+pub fn fence(record: &mut PodRecord, now: WallTime) {
+    if !record.stopped {
+        end(record, Cause::NodeLost, now);
+    }
+}
+
 /// The first sight of a deletion starts the grace period; a later, shorter one shortens it.
 fn note_deletion(record: &mut PodRecord, now: WallTime) {
     let Some(meta) = &record.pod.metadata else {
@@ -192,6 +199,7 @@ fn run_container(
 ) -> Outcome {
     loop {
         match &record.containers[index].state {
+            ContainerState::Waiting if record.held => return Outcome::Going,
             ContainerState::Waiting => start(record, index, node, now, advance),
             ContainerState::Refused { .. } | ContainerState::Starting | ContainerState::Running { .. } => {
                 return Outcome::Going;
@@ -339,9 +347,12 @@ fn settle_phase(record: &mut PodRecord) {
     let phase = match record.ending {
         Some(ending) if record.stopped => match ending.cause {
             Cause::Completed | Cause::Deleted | Cause::Removed if apps().all(succeeded) => Phase::Succeeded,
-            Cause::Completed | Cause::Deleted | Cause::Removed | Cause::InitFailed | Cause::Deadline => {
-                Phase::Failed
-            }
+            Cause::Completed
+            | Cause::Deleted
+            | Cause::Removed
+            | Cause::InitFailed
+            | Cause::Deadline
+            | Cause::NodeLost => Phase::Failed,
         },
         _ if record.is_initialized() && apps().all(super::ContainerRecord::was_tried) => Phase::Running,
         _ => Phase::Pending,

@@ -79,6 +79,8 @@ pub enum Cause {
     Deadline,
     /// It has a deletionTimestamp.
     Deleted,
+    /// The lease on fenced pods has run out: elsewhere it may be replaced now.
+    NodeLost,
     /// The control plane does not know it any more, or has declared it finished: no grace, nothing to tell.
     Removed,
 }
@@ -203,9 +205,18 @@ pub struct PodRecord {
     pub conditions: Vec<PodCondition>,
     /// The grace period of the deletion as last seen, in seconds.
     pub deletion_grace: Option<i64>,
+    /// Nothing of it may be started just now: it is fenced, and no lease runs that is known to cover it.
+    pub held: bool,
 }
 
 impl PodRecord {
+    /// Whether anything of it was ever started, or may be just now.
+    pub fn has_begun(&self) -> bool {
+        self.containers
+            .iter()
+            .any(|container| container.is_alive() || container.was_tried())
+    }
+
     /// The id of the current run of a container.
     pub fn container_id(&self, container: &ContainerRecord) -> ContainerId {
         ContainerId {

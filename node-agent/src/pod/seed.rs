@@ -51,6 +51,7 @@ pub fn seed(mut pod: Pod, found: &[(ContainerId, Found)], now: WallTime) -> PodR
             .filter(|condition| OWN_CONDITIONS.contains(&condition.r#type.as_str()))
             .collect(),
         deletion_grace: None,
+        held: false,
     }
 }
 

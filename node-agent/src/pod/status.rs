@@ -5,6 +5,7 @@ use bosun_proto::core_v1::{
     ContainerState as ToldState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
     ContainerStatus, HostIp, PodCondition, PodIp, PodStatus,
 };
+use bosun_proto::node_loss::NODE_LOST;
 use bosun_proto::scalars::Time;
 
 use super::{Cause, ContainerRecord, ContainerState, NodeFacts, Phase, PodRecord, Role};
@@ -12,6 +13,10 @@ use crate::runtime::{ContainerId, Ended};
 
 /// The conditions that the agent writes; the others are the scheduler's and the control plane's.
 pub const OWN_CONDITIONS: [&str; 3] = ["Initialized", "ContainersReady", "Ready"];
+
+/// Why a fenced pod was stopped, for people.
+const STOPPED_BY_FENCING: &str = "its node was cut off from the control plane for so long that the pod may be replaced elsewhere, \
+                                  so its agent stopped it";
 
 /// The status at `now`. The times of transitions are kept in the record.
 pub fn status(record: &mut PodRecord, node: &NodeFacts, now: WallTime) -> PodStatus {
@@ -21,6 +26,7 @@ pub fn status(record: &mut PodRecord, node: &NodeFacts, now: WallTime) -> PodSta
             "DeadlineExceeded",
             "the pod was active for longer than its activeDeadlineSeconds",
         ),
+        Some(ending) if ending.cause == Cause::NodeLost && record.stopped => (NODE_LOST, STOPPED_BY_FENCING),
         _ => ("", ""),
     };
     let statuses = |init: bool| {
@@ -214,7 +220,7 @@ fn conditions(record: &PodRecord, now: WallTime) -> Vec<PodCondition> {
             format!("containers with unready status: [{unready}]"),
         ),
     };
-    OWN_CONDITIONS
+    let mut conditions: Vec<PodCondition> = OWN_CONDITIONS
         .into_iter()
         .zip([initialized, ready.clone(), ready])
         .map(|(kind, (holds, reason, message))| {
@@ -232,5 +238,18 @@ fn conditions(record: &PodRecord, now: WallTime) -> Vec<PodCondition> {
                 ..PodCondition::default()
             }
         })
-        .collect()
+        .collect();
+    let stopped_by_fencing = |ending: super::Ending| ending.cause == Cause::NodeLost && record.stopped;
+    if record.ending.is_some_and(stopped_by_fencing) {
+        // So that Jobs can tell it from a failure of the pod's own. The reason is Kubernetes' word for an end by the agent.
+        conditions.push(PodCondition {
+            r#type: "DisruptionTarget".to_owned(),
+            status: "True".to_owned(),
+            last_transition_time: Some(now.into()),
+            reason: "TerminationByKubelet".to_owned(),
+            message: STOPPED_BY_FENCING.to_owned(),
+            ..PodCondition::default()
+        });
+    }
+    conditions
 }

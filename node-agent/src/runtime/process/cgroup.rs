@@ -1,6 +1,6 @@
 //! Limits of containers by control groups, version 2 or 1, where the machine lets the agent use them. Owns finding out,
-//! making, reading and removing them. A container without limits gets none: making and removing one costs about as much as
-//! a quarter of starting its process (80 to 150 us per controller, measured on a two-core virtual machine).
+//! making, reading and removing them. A container without limits gets none: it would cost 5 to 8 % of a pod, and still let
+//! some processes through (docs/benchmarks.md has the figures).
 //!
 //! A process cannot be started inside a group without code between fork and exec, so a shell joins the groups and then
 //! becomes the program. It is only there when there are limits.

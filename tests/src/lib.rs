@@ -1,1 +1,3 @@
-//! Tests that need more than one crate: simulation, API, end to end, scripts, tidiness.
+//! What tests of several crates share. The tests themselves are in `tests/tests/`: simulation, API, scripts, tidiness.
+
+pub mod linearizability;

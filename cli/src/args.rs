@@ -64,6 +64,8 @@ pub(crate) enum Verb {
     Wait(verbs::wait::Args),
     /// Run a server of the control plane
     Server(verbs::server::Args),
+    /// Show the servers of the control plane; remove one, or hand the lead over
+    Servers(verbs::servers::Args),
     /// Run a node's agent
     Agent(verbs::agent::Args),
     /// Print a completion script for a shell
@@ -116,6 +118,10 @@ mod tests {
             "wait --for=delete pod/x",
             "run a.yaml b.yaml --keep",
             "run -f a.yaml --until-interrupted",
+            "servers",
+            "servers remove server-2",
+            "servers transfer server-1",
+            "server --name a --listen 10.0.0.1:7600 --servers a:7600,b:7600,c:7600 --advertise a:7600",
             "up --data-dir /tmp/x --listen 127.0.0.1:0",
             "completion bash",
             "version --client",

@@ -64,6 +64,7 @@ fn run(session: &Session, verb: Verb) -> Result<()> {
             Verb::Scale(args) => verbs::scale::run(session, args).await,
             Verb::Wait(args) => verbs::wait::run(session, args).await,
             Verb::Server(args) => verbs::server::run(session, args).await,
+            Verb::Servers(args) => verbs::servers::run(session, args).await,
             Verb::Agent(args) => verbs::agent::run(session, args).await,
             Verb::Completion(args) => verbs::completion::run(&args),
             Verb::Version(args) => verbs::version::run(session, args).await,

@@ -153,12 +153,11 @@ impl ApiError {
             Code::AlreadyExists => plain_refusal(status, "AlreadyExists", 409),
             Code::Aborted => plain_refusal(status, "Conflict", 409),
             Code::InvalidArgument => plain_refusal(status, "Invalid", 422),
-            Code::PermissionDenied => plain_refusal(status, "Forbidden", 403),
+            Code::PermissionDenied | Code::FailedPrecondition => plain_refusal(status, "Forbidden", 403),
             Code::ResourceExhausted => plain_refusal(status, "TooManyRequests", 429),
             Code::Ok
             | Code::Cancelled
             | Code::Unknown
-            | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Unimplemented
             | Code::Internal

@@ -18,7 +18,7 @@ mod scripted_server;
 mod watch;
 
 pub use client::{Client, Deleted, PatchKind, Written};
-pub use cluster::ServerState;
+pub use cluster::{ServerEntry, ServerState, Servers};
 pub use endpoint::AddressError;
 pub use error::{ApiError, Cause, Refusal};
 pub use follow::{Follow, Step};

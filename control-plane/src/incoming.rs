@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tonic::transport::server::Connected;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The connections of a listener, for ever.
-pub(crate) fn incoming(listener: Box<dyn Listener>) -> impl Stream<Item = io::Result<Incoming>> {
+pub(crate) fn incoming(listener: Arc<dyn Listener>) -> impl Stream<Item = io::Result<Incoming>> {
     stream::unfold(listener, |listener| async move {
         loop {
             match listener.accept().await {

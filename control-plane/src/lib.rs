@@ -3,9 +3,11 @@
 //! [`Server::start`] is the whole of it; `main`, the embedded cluster of the CLI and the tests call the same function.
 
 mod api;
+mod cluster;
 mod incoming;
 mod leader;
 mod nodes;
+mod outgoing;
 pub mod raft;
 mod replica;
 mod server;

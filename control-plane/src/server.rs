@@ -1,11 +1,11 @@
 //! The server as a whole: its configuration, its start, its end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bosun_host::{Clock, DataDirectory, DataDirectoryError, Host};
+use bosun_host::{Clock, DataDirectory, DataDirectoryError, Host, Listener};
 use bosun_proto::FILE_DESCRIPTOR_SET;
 use bosun_proto::api::cluster_server::ClusterServer;
 use bosun_proto::api::objects_server::ObjectsServer;
@@ -22,10 +22,13 @@ use crate::api::forward::{Forwarder, ForwardingLayer, LeaderLink};
 use crate::api::grpc::{ClusterService, ObjectsService};
 use crate::api::logs::Logs;
 use crate::api::verbs::Verbs;
+use crate::cluster::entry;
+use crate::cluster::identity::{Identity, Stage};
+use crate::cluster::keeper::Keeper;
 use crate::incoming::incoming;
 use crate::leader::{self, NodeSettings};
 use crate::nodes::{NodeAgentsService, NodeTimes, Relays, Sessions};
-use crate::raft::{NodeId, RaftSettings, StartError, StorageLimits};
+use crate::raft::{RaftSettings, StartError, StorageLimits, holds_log};
 use crate::replica::Replica;
 
 /// The largest message accepted on any service, in bytes.
@@ -38,10 +41,12 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Where clients, agents and other servers reach it; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Its number among the servers.
-    pub server_id: NodeId,
-    /// The name people use for it.
-    pub name: String,
+    /// The name people use for it. `None` leaves it as the data directory has it, and calls a new single server `server-1`.
+    pub name: Option<String>,
+    /// host:port where the other servers reach it; `None` for the address listened on.
+    pub advertise: Option<String>,
+    /// Where the servers of the cluster are, host:port, the same list in the same order on each; empty for a cluster of one.
+    pub servers: Vec<String>,
     /// Serve on an address that other machines can reach although nothing is encrypted and nobody is asked who they are.
     pub insecure_plaintext: bool,
     /// How much is kept, and when it is cut.
@@ -56,13 +61,56 @@ impl Config {
         Self {
             data_directory: data_directory.into(),
             listen,
-            server_id: 1,
-            name: "server-1".into(),
+            name: None,
+            advertise: None,
+            servers: Vec::new(),
             insecure_plaintext: false,
             storage: StorageLimits::default(),
             nodes: NodeSettings::default(),
         }
     }
+
+    /// Refuses to be reachable from other machines unless that is wished.
+    fn check_addresses(&self) -> Result<(), String> {
+        let advertised = self.advertise.as_deref().filter(|address| !is_loopback(address));
+        let open = match advertised {
+            Some(address) => format!("--advertise {address}"),
+            None if !self.listen.ip().is_loopback() => format!("--listen {}", self.listen),
+            None => return Ok(()),
+        };
+        if self.insecure_plaintext {
+            return Ok(());
+        }
+        Err(format!(
+            "{open}: other machines could reach this address, and connections are not encrypted yet; use loopback, or \
+             give --insecure-plaintext if the network is trusted"
+        ))
+    }
+
+    /// Where the others reach this server, which listens on `address`.
+    fn advertised(&self, address: SocketAddr) -> Result<String, String> {
+        if let Some(advertised) = &self.advertise {
+            return Ok(advertised.clone());
+        }
+        if !address.ip().is_unspecified() {
+            return Ok(address.to_string());
+        }
+        if self.servers.is_empty() {
+            // Nobody else asks.
+            return Ok(format!("127.0.0.1:{}", address.port()));
+        }
+        Err(format!(
+            "--listen {address} is no address that the other servers could dial; name one with --advertise HOST:PORT, as \
+             it stands in --servers"
+        ))
+    }
+}
+
+/// Whether an address leads nowhere but to this machine.
+fn is_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Why a server did not start. Each message names the setting or directory, and the way out.
@@ -82,6 +130,9 @@ pub enum ServerError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The server cannot be part of a cluster as things are.
+    #[error("{0}")]
+    Cluster(String),
     /// Raft did not start.
     #[error(transparent)]
     Raft(#[from] StartError),
@@ -97,52 +148,45 @@ pub struct Server {
     stop: CancellationToken,
     serving: JoinHandle<Result<(), tonic::transport::Error>>,
     leading: JoinHandle<()>,
+    keeping: JoinHandle<()>,
     /// True once leading ended by a defect.
     defect: watch::Receiver<bool>,
+    /// Says so once the cluster has taken this server out.
+    removed: watch::Receiver<Option<String>>,
     _data_directory: DataDirectory,
 }
 
 impl Server {
     /// Starts a server: takes up what its data directory holds, or begins with nothing. Returns once it serves.
     pub async fn start(config: Config, host: Host) -> Result<Self, ServerError> {
-        let raft_times = RaftSettings::new(config.server_id, "");
+        let raft_times = RaftSettings::new(0, "");
         config
             .nodes
             .check(raft_times.election_timeout_max)
             .map_err(ServerError::Config)?;
-        if !config.listen.ip().is_loopback() && !config.insecure_plaintext {
-            let message = format!(
-                "--listen {}: other machines could reach this address, and connections are not encrypted yet; listen on \
-                 loopback, or give --insecure-plaintext if the network is trusted",
-                config.listen
-            );
-            return Err(ServerError::Config(message));
-        }
+        config.check_addresses().map_err(ServerError::Config)?;
         let data_directory = DataDirectory::claim(host.disk.as_ref(), &config.data_directory)?;
-        let listener = host
+        let listener: Arc<dyn Listener> = host
             .network
             .listen(config.listen)
             .await
             .map_err(|source| ServerError::Listen {
                 address: config.listen,
                 source,
-            })?;
+            })?
+            .into();
         let address = listener.address();
-        let peer = crate::raft::Server {
-            name: config.name.clone(),
-            address: address.to_string(),
-        };
-        let settings = RaftSettings {
-            storage: config.storage,
-            ..RaftSettings::single(config.server_id, peer, config.data_directory.join("raft"))
-        };
-        let replica = Replica::start(settings, &host).await?;
+        let advertised = config.advertised(address).map_err(ServerError::Config)?;
+        let identity = entry::enter(&config, &host, &listener, &advertised)
+            .await
+            .map_err(ServerError::Cluster)?;
+        let (replica, keeper) = take_part(&config, &host, identity, advertised).await?;
 
         let sessions = Sessions::default();
         let stop = CancellationToken::new();
-        let routes = routes(&replica, &sessions, &host, &config.nodes).await?;
+        let routes = routes(&replica, &sessions, &host, &config.nodes, &keeper).await?;
         let forwarder = Forwarder::new(
-            config.server_id,
+            keeper.identity.server_id,
             replica.leadership(),
             LeaderLink::new(host.network.clone()),
         );
@@ -158,6 +202,7 @@ impl Server {
             leader::run(replica.clone(), sessions, host, config.nodes, stop.clone()),
             met,
         );
+        let removed = keeper.removed.subscribe();
         tracing::info!(%address, data_directory = %config.data_directory.display(), "serving");
         Ok(Self {
             address,
@@ -165,7 +210,9 @@ impl Server {
             stop,
             serving: tokio::spawn(serving),
             leading: tokio::spawn(leading),
+            keeping: tokio::spawn(keeper.run()),
             defect,
+            removed,
             _data_directory: data_directory,
         })
     }
@@ -184,7 +231,17 @@ impl Server {
                 std::future::pending::<()>().await;
             }
         };
+        let mut removed = self.removed.clone();
+        let removed = async move {
+            let told = removed.wait_for(Option::is_some).await;
+            match told.ok().and_then(|told| told.clone()) {
+                Some(why) => why,
+                // It ended as it should.
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            why = removed => why,
             why = self.replica.node().failed() => why,
             () = defect => {
                 "a decision of the leader met a defect of this program (standard error has the place); nothing that was \
@@ -199,9 +256,11 @@ impl Server {
         self.stop.cancel();
         self.serving.abort();
         self.leading.abort();
+        self.keeping.abort();
         // Aborted on purpose: the answer is that they were cancelled.
         drop(self.serving.await);
         drop(self.leading.await);
+        drop(self.keeping.await);
         self.replica.node().shutdown().await;
         tracing::info!(address = %self.address, "stopped");
     }
@@ -222,11 +281,65 @@ async fn telling_of_defects(leading: impl Future<Output = ()>, met: watch::Sende
     }
 }
 
+/// Starts raft as the server that `identity` says.
+async fn take_part(
+    config: &Config,
+    host: &Host,
+    mut identity: Identity,
+    address: String,
+) -> Result<(Replica, Keeper), ServerError> {
+    let directory = &config.data_directory;
+    let raft_directory = entry::raft_directory(directory);
+    let server = crate::raft::Server {
+        name: identity.name.clone(),
+        address,
+    };
+    if identity.stage == Stage::Member
+        && !holds_log(host, &raft_directory)
+            .await
+            .map_err(ServerError::Cluster)?
+    {
+        return Err(ServerError::Cluster(format!(
+            "data directory {}: the log of server {} (number {}) is missing, and with it its votes, so it cannot go on under that \
+             number. Restore it from a copy or, if other servers of the cluster are alive, move the directory away, so \
+             that this server joins anew",
+            directory.display(),
+            identity.name,
+            identity.server_id
+        )));
+    }
+    let settings = RaftSettings {
+        cluster_id: identity.cluster_id.clone(),
+        storage: config.storage,
+        ..match identity.stage {
+            Stage::Forming => RaftSettings::single(identity.server_id, server.clone(), raft_directory),
+            Stage::Joining | Stage::Member | Stage::Removed => {
+                RaftSettings::new(identity.server_id, raft_directory)
+            }
+        }
+    };
+    let replica = Replica::start(settings, host).await?;
+    entry::advance(host, directory, &mut identity, Stage::Member)
+        .await
+        .map_err(ServerError::Cluster)?;
+    let keeper = Keeper {
+        replica: replica.clone(),
+        host: host.clone(),
+        identity,
+        server,
+        servers: config.servers.clone(),
+        data_directory: directory.clone(),
+        removed: watch::Sender::new(None),
+    };
+    Ok((replica, keeper))
+}
+
 async fn routes(
     replica: &Replica,
     sessions: &Sessions,
     host: &Host,
     nodes: &NodeSettings,
+    keeper: &Keeper,
 ) -> Result<Routes, ServerError> {
     let relays = Relays::new(host.clone());
     let verbs = Verbs::new(replica.clone(), host.clone());
@@ -241,6 +354,13 @@ async fn routes(
             lease: nodes.lease,
         },
     };
+    let cluster = ClusterService {
+        replica: replica.clone(),
+        host: host.clone(),
+        identity: keeper.identity.clone(),
+        address: keeper.server.address.clone(),
+        servers: keeper.servers.clone(),
+    };
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ObjectsServer<ObjectsService>>().await;
     health.set_serving::<ClusterServer<ClusterService>>().await;
@@ -252,7 +372,7 @@ async fn routes(
     let mut routes = Routes::builder();
     routes
         .add_service(sized!(ObjectsServer::new(ObjectsService::new(verbs, logs))))
-        .add_service(ClusterServer::new(ClusterService::new(replica.clone())))
+        .add_service(ClusterServer::new(cluster))
         .add_service(sized!(NodeAgentsServer::new(agents)))
         .add_service(replica.node().service())
         .add_service(health_service)

@@ -12,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod server;
+pub(crate) mod servers;
 pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod wait;

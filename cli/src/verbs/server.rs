@@ -4,6 +4,7 @@ use crate::embedded::{check_directory, parse_listen};
 use crate::session::{DEFAULT_SERVER, Session};
 use crate::signals::Stop;
 use anyhow::{Result, anyhow};
+use bosun_client::endpoint;
 use bosun_control_plane::{Config, NodeSettings, Server};
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
@@ -19,9 +20,16 @@ pub(crate) struct Args {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "IP:PORT", default_value = DEFAULT_SERVER, value_parser = parse_listen)]
     listen: SocketAddr,
-    /// The server's number, unlike that of any other server of the cluster
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    id: u64,
+    /// The server's name, unlike that of any other server of the cluster [default: as the data directory has it, or server-1]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Where the other servers reach this one [default: the address it listens on]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
+    advertise: Option<String>,
+    /// Where all servers of the cluster are, the same list for each; with an empty data directory the server joins their
+    /// cluster, or helps to form one [default: a cluster of this server alone]
+    #[arg(long, value_name = "ADDRESSES", value_parser = parse_servers)]
+    servers: Option<Servers>,
     /// Serve other machines although connections are not encrypted
     #[arg(long)]
     insecure_plaintext: bool,
@@ -39,6 +47,27 @@ pub(crate) struct Args {
     lost_after: Duration,
 }
 
+/// A list of addresses, as one argument.
+#[derive(Clone, Debug, Default)]
+struct Servers(Vec<String>);
+
+fn parse_servers(text: &str) -> Result<Servers, String> {
+    let servers = endpoint::parse_addresses(text).map_err(|error| error.to_string())?;
+    let mut seen = std::collections::BTreeSet::new();
+    match servers.iter().find(|server| !seen.insert(server.as_str())) {
+        Some(twice) => Err(format!("{twice} is named twice")),
+        None => Ok(Servers(servers)),
+    }
+}
+
+fn parse_address(text: &str) -> Result<String, String> {
+    match endpoint::parse_addresses(text) {
+        Ok(mut addresses) if addresses.len() == 1 => Ok(addresses.remove(0)),
+        Ok(_) => Err("name one address".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// Runs the server until SIGINT or SIGTERM.
 pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
     let default = session
@@ -47,8 +76,9 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
         .as_ref()
         .map(|home| home.join("server"));
     let config = Config {
-        server_id: args.id,
-        name: format!("server-{}", args.id),
+        name: args.name,
+        advertise: args.advertise,
+        servers: args.servers.unwrap_or_default().0,
         insecure_plaintext: args.insecure_plaintext,
         nodes: NodeSettings {
             heartbeat_interval: args.heartbeat_interval,
@@ -59,7 +89,11 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
         ..Config::new(check_directory(args.data_dir, default)?, args.listen)
     };
     let stop = Stop::listen();
-    let server = Server::start(config, session.host.clone()).await?;
+    let server = tokio::select! {
+        server = Server::start(config, session.host.clone()) => server?,
+        // It may wait for other servers.
+        () = stop.wished() => return Ok(()),
+    };
     crate::output::terminal::print_line(&format!("listening on {}", server.address()))?;
     tokio::select! {
         why = server.failed() => Err(anyhow!("the server cannot go on: {why}")),

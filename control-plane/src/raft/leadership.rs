@@ -28,6 +28,8 @@ pub struct Leadership {
     pub term: u64,
     /// The leader, this server or another, if one is known.
     pub current: Option<Leader>,
+    /// Since when this server has led this term; `None` while it does not. Before that it has heard of nobody.
+    pub since: Option<tokio::time::Instant>,
 }
 
 impl Leadership {
@@ -52,6 +54,7 @@ impl Leadership {
             leader: leads && caught_up && (alone || heard),
             term: metrics.current_term,
             current,
+            since: None,
         }
     }
 }
@@ -92,7 +95,7 @@ pub(super) async fn follow(mut metrics: MetricsWatch, told: Told, heartbeat: Dur
     } = told;
     loop {
         let now = tokio::time::Instant::now();
-        let (seen, of_quorum) = {
+        let (mut seen, of_quorum) = {
             let metrics = metrics.borrow_and_update();
             (
                 Leadership::from_metrics(&metrics, lease),
@@ -105,6 +108,10 @@ pub(super) async fn follow(mut metrics: MetricsWatch, told: Told, heartbeat: Dur
         }
         quorum.send_replace(contact);
         let changed = leadership.send_if_modified(|known| {
+            if seen.leader {
+                let before = known.since.filter(|_| known.leader && known.term == seen.term);
+                seen.since = Some(before.unwrap_or(now));
+            }
             let changed = *known != seen;
             if changed {
                 known.clone_from(&seen);
@@ -116,7 +123,10 @@ pub(super) async fn follow(mut metrics: MetricsWatch, told: Told, heartbeat: Dur
         }
         // A lease runs out without a report.
         if let Ok(Err(_)) = tokio::time::timeout(heartbeat, metrics.changed()).await {
-            leadership.send_modify(|known| known.leader = false);
+            leadership.send_modify(|known| {
+                known.leader = false;
+                known.since = None;
+            });
             quorum.send_replace(None);
             return;
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bosun_host::Host;
@@ -15,7 +15,6 @@ use bosun_proto::raft::raft_client::RaftClient;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt};
-use hyper_util::rt::TokioIo;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
@@ -23,14 +22,19 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2, Snapshot};
-use tonic::Status;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 use super::calls;
+use super::error::StartError;
 use super::log::RECORD_BYTES_MAX;
 use super::messages::vote_from_wire;
 use super::snapshots::SnapshotFile;
 use super::types::{LeaderId, NodeId, Server, Types, Vote};
+use crate::outgoing;
 
 /// How long a follower may leave entries unanswered before the connection to it is given up. Longer than a slow disk
 /// needs; whether the follower is alive is judged by heartbeats, not by this.
@@ -38,6 +42,9 @@ const APPEND_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Entries go many to a message, as long as they are small; the largest one that the log takes must fit behind them.
 pub(super) const MESSAGE_BYTES_MAX: usize = RECORD_BYTES_MAX + (16 << 20);
+
+/// The metadata of every request that names the sender's cluster.
+pub(super) const CLUSTER_HEADER: &str = "bosun-cluster";
 
 type LibrarySnapshot = Snapshot<LeaderId, NodeId, Server, SnapshotFile>;
 type AppendResults<'s> = BoxStream<'s, Result<StreamAppendResult<Types>, RPCError<Types>>>;
@@ -54,20 +61,63 @@ enum Purpose {
 #[derive(Clone)]
 pub(super) struct Peers {
     host: Host,
-    links: Arc<Mutex<BTreeMap<(NodeId, Purpose), Link>>>,
+    cluster: FromCluster,
+    shared: Arc<Mutex<Shared>>,
 }
+
+#[derive(Default)]
+struct Shared {
+    links: BTreeMap<(NodeId, Purpose), Link>,
+    /// Where the others are. The library tells an address only when it makes a peer, and does not make it anew when the
+    /// server moves.
+    addresses: BTreeMap<NodeId, String>,
+}
+
+type Client = RaftClient<InterceptedService<Channel, FromCluster>>;
 
 struct Link {
     address: String,
-    client: RaftClient<Channel>,
+    client: Client,
+}
+
+/// Names the cluster in every request.
+#[derive(Clone)]
+pub(super) struct FromCluster(MetadataValue<Ascii>);
+
+impl Interceptor for FromCluster {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert(CLUSTER_HEADER, self.0.clone());
+        Ok(request)
+    }
 }
 
 impl Peers {
-    pub(super) fn new(host: Host) -> Self {
-        Self {
+    pub(super) fn new(host: Host, cluster_id: &str) -> Result<Self, StartError> {
+        let cluster = cluster_id.parse().map_err(|_| StartError::Settings {
+            reason: format!("the cluster id {cluster_id:?} cannot be sent"),
+        })?;
+        Ok(Self {
             host,
-            links: Arc::default(),
-        }
+            cluster: FromCluster(cluster),
+            shared: Arc::default(),
+        })
+    }
+
+    /// Takes over where the servers of the cluster are; what leads to others, or to where they are no more, is closed.
+    pub(super) fn set_addresses(&self, addresses: BTreeMap<NodeId, String>) {
+        let mut shared = self.lock();
+        shared
+            .links
+            .retain(|(node_id, _), link| addresses.get(node_id) == Some(&link.address));
+        shared.addresses = addresses;
+    }
+
+    pub(super) fn learn_address(&self, node_id: NodeId, address: &str) {
+        self.lock().addresses.insert(node_id, address.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn peer(&self, target: NodeId, server: &Server, purpose: Purpose) -> Peer {
@@ -106,29 +156,27 @@ pub(super) struct Peer {
 
 impl Peer {
     /// The connection, made anew if it was given up or the server has moved. Nothing is dialled before the first call.
-    fn client(&self) -> Result<RaftClient<Channel>, Unreachable<Types>> {
-        let mut links = self.peers.links.lock().unwrap_or_else(PoisonError::into_inner);
+    fn client(&self) -> Result<Client, Unreachable<Types>> {
+        let mut shared = self.peers.lock();
+        let address = shared
+            .addresses
+            .get(&self.target)
+            .unwrap_or(&self.address)
+            .clone();
         let key = (self.target, self.purpose);
-        if let Some(link) = links.get(&key).filter(|link| link.address == self.address) {
+        if let Some(link) = shared.links.get(&key).filter(|link| link.address == address) {
             return Ok(link.client.clone());
         }
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))
+        let channel = outgoing::channel(&self.peers.host.network, &address)
             .map_err(|error| Unreachable::new(&error))?;
-        let (host, address) = (self.peers.host.clone(), self.address.clone());
-        let channel = endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
-            let (host, address) = (host.clone(), address.clone());
-            async move { host.network.connect(&address).await.map(TokioIo::new) }
-        }));
-        let client = RaftClient::new(channel)
+        let client = RaftClient::with_interceptor(channel, self.peers.cluster.clone())
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-        links.insert(
-            key,
-            Link {
-                address: self.address.clone(),
-                client: client.clone(),
-            },
-        );
+        let link = Link {
+            address,
+            client: client.clone(),
+        };
+        shared.links.insert(key, link);
         Ok(client)
     }
 
@@ -215,10 +263,7 @@ impl Peer {
 
 impl Peers {
     fn give_up(&self, target: NodeId, purpose: Purpose) {
-        self.links
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(target, purpose));
+        self.lock().links.remove(&(target, purpose));
     }
 }
 

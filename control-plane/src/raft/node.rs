@@ -12,6 +12,7 @@ use openraft::rt::WatchReceiver;
 use openraft::{Raft, ReadPolicy};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tonic::service::interceptor::InterceptedService;
 
 use super::contact::{LastContact, LeaderContact, QuorumContact};
 use super::error::{ProposeError, ReadError, StartError};
@@ -19,9 +20,10 @@ use super::housekeeping::{Housekeeping, SnapshotDue};
 use super::leadership::{self, Leader, Leadership};
 use super::log::{Log, LogLimits};
 use super::machine::Machine;
+use super::membership;
 use super::network::Peers;
 use super::runtime::HostRuntime;
-use super::service::RaftService;
+use super::service::{OfCluster, RaftService};
 use super::settings::RaftSettings;
 use super::snapshots::Snapshots;
 use super::types::{NodeId, Outcomes, Proposal, Server, Types};
@@ -29,7 +31,7 @@ use super::{ENTRY_BYTES_MAX, StateMachine};
 
 /// This server's part in the agreement. Clones are the same node.
 pub struct RaftNode<M: StateMachine> {
-    inner: Arc<Inner<M>>,
+    pub(super) inner: Arc<Inner<M>>,
 }
 
 impl<M: StateMachine> Clone for RaftNode<M> {
@@ -40,14 +42,16 @@ impl<M: StateMachine> Clone for RaftNode<M> {
     }
 }
 
-struct Inner<M: StateMachine> {
+pub(super) struct Inner<M: StateMachine> {
     node_id: NodeId,
+    cluster_id: String,
     host: Host,
-    raft: Raft<Types, Machine<M>>,
-    log: Log,
+    pub(super) raft: Raft<Types, Machine<M>>,
+    pub(super) log: Log,
     snapshots: Snapshots,
     proposals: Semaphore,
     leadership: watch::Receiver<Leadership>,
+    peers: Peers,
     quorum: watch::Receiver<Option<QuorumContact>>,
     last_contact: LastContact,
     /// How long a leader without answers goes by its older contact.
@@ -91,8 +95,8 @@ impl<M: StateMachine> RaftNode<M> {
     pub async fn start(settings: RaftSettings, host: Host, machine: M) -> Result<Self, StartError> {
         let config = Arc::new(settings.library_config()?);
         let (log, snapshots, machine) = open(&settings, &host, machine).await?;
-        let peers = Peers::new(host.clone());
-        let starting = Raft::new(settings.node_id, config, peers, log.clone(), machine);
+        let peers = Peers::new(host.clone(), &settings.cluster_id)?;
+        let starting = Raft::new(settings.node_id, config, peers.clone(), log.clone(), machine);
         let raft = HostRuntime::scope(Arc::clone(&host.entropy), starting)
             .await
             .map_err(|error| StartError::Library {
@@ -129,14 +133,20 @@ impl<M: StateMachine> RaftNode<M> {
             due,
         };
         tasks.spawn(housekeeping.run(raft.metrics()));
+        let book = peers.clone();
+        tasks.spawn(membership::follow_addresses(raft.metrics(), move |addresses| {
+            book.set_addresses(addresses);
+        }));
         let inner = Inner {
             node_id: settings.node_id,
+            cluster_id: settings.cluster_id,
             host,
             raft,
             log,
             snapshots,
             proposals: Semaphore::new(settings.proposals_in_flight_max),
             leadership,
+            peers,
             quorum,
             last_contact,
             patience: settings.election_timeout_max,
@@ -148,22 +158,24 @@ impl<M: StateMachine> RaftNode<M> {
     }
 
     /// The gRPC service that the other servers call; to be served at the address this server is known by.
-    pub fn service(&self) -> RaftServer<RaftService<M>> {
+    pub fn service(&self) -> InterceptedService<RaftServer<RaftService<M>>, OfCluster> {
         let Inner {
             node_id,
+            cluster_id,
             host,
             raft,
             snapshots,
             last_contact,
             ..
         } = &*self.inner;
-        RaftService::server(
+        let service = RaftService::server(
             *node_id,
             host.clone(),
             raft.clone(),
             snapshots.clone(),
             last_contact.clone(),
-        )
+        );
+        InterceptedService::new(service, OfCluster::new(cluster_id))
     }
 
     /// Has `entry` agreed on and applied, and gives back what became of each of its commands. Call it many times at
@@ -281,6 +293,12 @@ impl<M: StateMachine> RaftNode<M> {
         }
     }
 
+    /// Says where a server really is, should it have moved while the servers could not agree on that. Holds until the next change of
+    /// the membership.
+    pub fn learn_address(&self, node_id: NodeId, address: &str) {
+        self.inner.peers.learn_address(node_id, address);
+    }
+
     /// Asks for a snapshot now, whatever the policy says.
     pub async fn snapshot(&self) -> Result<(), ReadError> {
         let asked = self.inner.raft.trigger().snapshot().await;
@@ -330,13 +348,26 @@ impl<M: StateMachine> RaftNode<M> {
         self.inner.log.close().await;
     }
 
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         let failure = self.inner.log.failure().borrow().clone();
         let state = self.inner.raft.metrics().borrow_watched().running_state.clone();
         failure
             .or_else(|| state.err().map(|fatal| fatal.to_string()))
             .unwrap_or_else(|| "it was shut down".to_owned())
     }
+}
+
+/// Whether there is a log in a directory that [`RaftSettings::directory`] may name.
+pub(crate) async fn holds_log(host: &Host, directory: &Path) -> Result<bool, String> {
+    let (opened, log) = (host.clone(), directory.join("log"));
+    let look = move || match Log::exists(&opened, &log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        other => other,
+    };
+    let found = host.workers.run("log-look", look).await;
+    found
+        .and_then(|found| found)
+        .map_err(|error| format!("cannot look into {}: {error}", directory.display()))
 }
 
 /// Opens log and snapshots, and refuses what does not fit together.
@@ -428,13 +459,13 @@ fn inconsistent(directory: &Path, what: &str) -> io::Error {
         io::ErrorKind::InvalidData,
         format!(
             "data directory {}: {what}, so part of it is missing. Restore it from a copy or, if other servers of the \
-             cluster are alive, move it away and let this server join anew under a new number",
+             cluster are alive, move it away and let this server join anew",
             directory.display()
         ),
     )
 }
 
-fn leader(forward: ForwardToLeader<Types>) -> Option<Leader> {
+pub(super) fn leader(forward: ForwardToLeader<Types>) -> Option<Leader> {
     let server: Server = forward.leader_node?;
     Some(Leader {
         node_id: forward.leader_id?,

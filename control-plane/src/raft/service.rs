@@ -14,6 +14,7 @@ use openraft::errors::Fatal;
 use openraft::raft::StreamAppendError;
 use openraft::{Raft, Snapshot};
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tonic::service::Interceptor;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::StateMachine;
@@ -21,12 +22,40 @@ use super::calls;
 use super::contact::LastContact;
 use super::machine::Machine;
 use super::messages::{required, snapshot_meta_from_wire, vote_from_wire, vote_to_wire};
-use super::network::MESSAGE_BYTES_MAX;
+use super::network::{CLUSTER_HEADER, MESSAGE_BYTES_MAX};
 use super::snapshots::{Draft, SnapshotFile, Snapshots};
 use super::types::{NodeId, SnapshotMeta, Types};
 
 /// Parts of a snapshot that wait for the disk; more hold up the sender.
 const SNAPSHOT_PARTS_WAITING_MAX: usize = 4;
+
+/// Refuses requests of servers that belong to another cluster: their numbers mean other servers, and their terms another
+/// history. It happens when an address has gone from one cluster to another.
+#[derive(Clone)]
+pub struct OfCluster {
+    cluster_id: Arc<str>,
+}
+
+impl OfCluster {
+    pub(super) fn new(cluster_id: &str) -> Self {
+        Self {
+            cluster_id: cluster_id.into(),
+        }
+    }
+}
+
+impl Interceptor for OfCluster {
+    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
+        let named = request.metadata().get(CLUSTER_HEADER);
+        if named.is_some_and(|named| named.as_bytes() == self.cluster_id.as_bytes()) {
+            return Ok(request);
+        }
+        Err(Status::failed_precondition(format!(
+            "this is a server of cluster {}, the request came from another one",
+            self.cluster_id
+        )))
+    }
+}
 
 /// The gRPC service between servers. Anyone who can reach it can speak for a server, so it is served on a network that
 /// only servers can reach.

@@ -38,6 +38,8 @@ impl Default for StorageLimits {
 pub struct RaftSettings {
     /// This server's number; never given to another server of the cluster, not even after this one is gone.
     pub node_id: NodeId,
+    /// The cluster it belongs to; messages from servers of another one are refused.
+    pub cluster_id: String,
     /// The directory that holds `log/` and `snapshots/`. The caller holds the lock on the data directory around it.
     pub directory: PathBuf,
     /// The servers to form a new cluster with if the directory is empty, this one among them; exactly one server of
@@ -60,6 +62,7 @@ impl RaftSettings {
     pub fn new(node_id: NodeId, directory: impl Into<PathBuf>) -> Self {
         Self {
             node_id,
+            cluster_id: String::new(),
             directory: directory.into(),
             bootstrap: None,
             heartbeat: Duration::from_millis(50),

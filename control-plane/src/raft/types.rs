@@ -100,6 +100,8 @@ pub(super) type Payload = openraft::EntryPayload<Proposal, NodeId, Server>;
 pub(super) type Entry = openraft::Entry<LeaderId, Payload>;
 pub(super) type Membership = openraft::Membership<NodeId, Server>;
 pub(super) type StoredMembership = openraft::StoredMembership<LeaderId, NodeId, Server>;
+/// What the library reports about itself.
+pub(super) type RaftMetrics = openraft::RaftMetrics<Types>;
 /// The library's reports about itself.
 pub(super) type MetricsWatch =
     openraft::type_config::alias::WatchReceiverOf<Types, openraft::RaftMetrics<Types>>;

@@ -85,6 +85,7 @@ fn led_by(here: u64, leader: Option<u64>) -> Leadership {
     Leadership {
         leader: leader == Some(here),
         term: leader.unwrap_or(0),
+        since: None,
         current: leader.map(server),
     }
 }

@@ -1,21 +1,27 @@
-//! The Cluster service: what the server says about itself.
+//! The Cluster service: what a server says about itself and the others, and changes of who takes part.
 
+use std::time::Duration;
+
+use bosun_host::Host;
 use bosun_proto::api;
 use bosun_proto::api::cluster_server::Cluster;
-use bosun_proto::core_v1::Namespace;
 use tonic::{Request, Response, Status};
 
+use crate::cluster::ask::LEADER_HEADER;
+use crate::cluster::identity::Identity;
+use crate::cluster::verbs::{self, Place, Refused};
+use crate::raft::{Member, Server};
 use crate::replica::Replica;
 
 /// Answers for one server.
 pub(crate) struct ClusterService {
-    replica: Replica,
-}
-
-impl ClusterService {
-    pub(crate) fn new(replica: Replica) -> Self {
-        Self { replica }
-    }
+    pub(crate) replica: Replica,
+    pub(crate) host: Host,
+    pub(crate) identity: Identity,
+    /// Where the other servers reach it.
+    pub(crate) address: String,
+    /// The list it was started with.
+    pub(crate) servers: Vec<String>,
 }
 
 #[tonic::async_trait]
@@ -24,22 +30,125 @@ impl Cluster for ClusterService {
         &self,
         _request: Request<api::DescribeRequest>,
     ) -> Result<Response<api::DescribeResponse>, Status> {
-        let snapshot = self.replica.snapshot();
         let status = self.replica.node().status();
         let leadership = self.replica.leadership().borrow().clone();
-        // The one object that every cluster has from its first moment and that is never deleted.
-        let oldest = snapshot.find::<Namespace>("", "kube-system");
-        let cluster_id = oldest
-            .and_then(|namespace| namespace.metadata.as_ref())
-            .map(|metadata| metadata.uid.clone());
         Ok(Response::new(api::DescribeResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            cluster_id: cluster_id.unwrap_or_default(),
+            cluster_id: self.identity.cluster_id.clone(),
             server_id: status.node_id,
             leader_id: leadership.current.map_or(0, |leader| leader.node_id),
             term: leadership.term,
-            resource_version: snapshot.version(),
+            resource_version: self.replica.snapshot().version(),
             applied_index: status.applied_index.unwrap_or(0),
+            name: self.identity.name.clone(),
+            address: self.address.clone(),
+            servers: self.servers.clone(),
         }))
+    }
+
+    async fn list_servers(
+        &self,
+        _request: Request<api::ListServersRequest>,
+    ) -> Result<Response<api::ListServersResponse>, Status> {
+        let members = self.replica.node().members();
+        let leadership = self.replica.leadership().borrow().clone();
+        let leader_id = leadership.current.map(|leader| leader.node_id);
+        let info = |member: &Member| api::ServerInfo {
+            id: member.node_id,
+            name: member.server.name.clone(),
+            address: member.server.address.clone(),
+            voter: member.voter,
+            leader: leader_id == Some(member.node_id),
+            heard_ms_ago: member.heard.filter(|_| leadership.leader).map(milliseconds),
+            matched_index: member.matched_index,
+            entries_behind: member
+                .matched_index
+                .map_or(0, |index| members.last_index.saturating_sub(index)),
+        };
+        Ok(Response::new(api::ListServersResponse {
+            servers: members.servers.iter().map(info).collect(),
+            from_leader: leadership.leader,
+            term: leadership.term,
+            cluster_id: self.identity.cluster_id.clone(),
+        }))
+    }
+
+    async fn join_server(
+        &self,
+        request: Request<api::JoinServerRequest>,
+    ) -> Result<Response<api::JoinServerResponse>, Status> {
+        let request = request.into_inner();
+        let cluster_id = self.identity.cluster_id.clone();
+        if !request.cluster_id.is_empty() && request.cluster_id != cluster_id {
+            return Err(Status::failed_precondition(format!(
+                "{} belongs to cluster {}, this is a server of {cluster_id}",
+                request.name, request.cluster_id
+            )));
+        }
+        let known_as = (request.server_id != 0).then_some(request.server_id);
+        let server = Server {
+            name: request.name,
+            address: request.address,
+        };
+        let place = verbs::join(&self.replica, known_as, server).await;
+        Ok(Response::new(match place.map_err(status_of)? {
+            Place::Member(server_id) => api::JoinServerResponse {
+                cluster_id,
+                server_id,
+                removed: false,
+            },
+            Place::Removed => api::JoinServerResponse {
+                cluster_id,
+                server_id: request.server_id,
+                removed: true,
+            },
+        }))
+    }
+
+    async fn remove_server(
+        &self,
+        request: Request<api::RemoveServerRequest>,
+    ) -> Result<Response<api::RemoveServerResponse>, Status> {
+        let request = request.into_inner();
+        let removed = verbs::remove(
+            &self.replica,
+            &self.host.network,
+            &request.name,
+            request.server_id,
+        );
+        let server_id = removed.await.map_err(status_of)?;
+        Ok(Response::new(api::RemoveServerResponse { server_id }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<api::TransferLeaderRequest>,
+    ) -> Result<Response<api::TransferLeaderResponse>, Status> {
+        let name = request.into_inner().name;
+        let transferred = verbs::transfer(&self.replica, &name).await;
+        let server_id = transferred.map_err(status_of)?;
+        Ok(Response::new(api::TransferLeaderResponse { server_id }))
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// FAILED_PRECONDITION is a no, UNAVAILABLE is worth another try; the metadata names who leads.
+fn status_of(refused: Refused) -> Status {
+    match refused {
+        Refused::No(why) => Status::failed_precondition(why),
+        Refused::Later(why) => Status::unavailable(why),
+        Refused::NotLeader(None) => Status::unavailable("no server leads just now; try again shortly"),
+        Refused::NotLeader(Some(leader)) => {
+            let mut status =
+                Status::unavailable(format!("server {} leads and decides about that", leader.server));
+            // An address that cannot be sent is one that nobody could dial either.
+            if let Ok(address) = leader.server.address.parse() {
+                status.metadata_mut().insert(LEADER_HEADER, address);
+            }
+            status
+        }
     }
 }

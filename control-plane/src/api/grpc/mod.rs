@@ -2,6 +2,7 @@
 
 mod cluster;
 mod convert;
+pub(crate) mod newcomer;
 mod objects;
 
 pub(crate) use cluster::ClusterService;

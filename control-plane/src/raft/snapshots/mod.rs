@@ -173,7 +173,7 @@ fn unusable(path: &Path, error: &io::Error) -> io::Error {
         "Start the bosun that wrote it, or move the data directory away to begin with an empty one"
     } else {
         "Check the disk; restore the data directory from a copy or, if other servers of the cluster are alive, move it \
-         away and let this server join anew under a new number"
+         away and let this server join anew"
     };
     io::Error::new(
         error.kind(),

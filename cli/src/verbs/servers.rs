@@ -61,7 +61,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
 async fn leader(session: &Session, client: Client) -> Result<Client> {
     let servers = client.servers().await?;
     match servers.servers.iter().find(|server| server.leader) {
-        Some(leader) if !servers.from_leader => session.client_of(&[leader.address.clone()]),
+        Some(leader) if !servers.from_leader => session.client_of(std::slice::from_ref(&leader.address)),
         Some(_) | None => Ok(client),
     }
 }

@@ -203,6 +203,17 @@ fn a_job_that_is_deleted_meanwhile_adopts_nothing() {
 }
 
 #[test]
+fn pods_decided_on_for_a_job_that_ends_meanwhile_are_not_made() {
+    let mut fixture = with_job("completions: 2, parallelism: 2");
+    let plan = decide(&fixture);
+    let creates = |write: &Write| matches!(write, Write::Create(_));
+    assert!(plan.writes.iter().any(creates), "{plan:?}");
+    fixture.delete(&key(), Some("Foreground"));
+    assert!(fixture.execute(plan.writes).is_err());
+    assert_eq!(fixture.pods(), []);
+}
+
+#[test]
 fn pods_of_a_large_template_are_made_in_several_plans() {
     let mut fixture = with_job("completions: 9, parallelism: 9");
     let mut job = fixture

@@ -109,6 +109,7 @@ impl Client {
             kind: api::Kind::from(key.kind).into(),
             namespace: key.namespace.to_string(),
             name: key.name.to_string(),
+            resource_version: String::new(),
         };
         let found = self
             .call(Effect::Read, || {

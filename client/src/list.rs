@@ -58,6 +58,7 @@ impl Query {
             field_selector: self.field_selector.clone(),
             limit: PAGE,
             r#continue: continue_token.to_owned(),
+            resource_version: String::new(),
         }
     }
 

@@ -186,7 +186,7 @@ impl Server {
         let stop = CancellationToken::new();
         let routes = routes(&replica, &sessions, &host, &config.nodes, &keeper).await?;
         let forwarder = Forwarder::new(
-            keeper.identity.server_id,
+            replica.node().node_id(),
             replica.leadership(),
             LeaderLink::new(host.network.clone()),
         );

@@ -114,6 +114,13 @@ pub enum Refusal {
     BadRequest(String),
     /// The version is too old to watch or page from.
     Expired(String),
+    /// The version asked for is not known here yet, and did not become so within the time a read waits.
+    TooNew {
+        /// What was asked for.
+        asked: u64,
+        /// What the server has.
+        known: u64,
+    },
     /// The server cannot tell at present: a part that is needed does not answer, or it is shutting down.
     Unavailable(String),
     /// It needs the leader, and this server does not lead (any more). Nothing was done: the leader may be asked.
@@ -133,7 +140,7 @@ impl Refusal {
             Self::Expired(_) => 410,
             Self::Invalid(..) => 422,
             Self::Unavailable(_) | Self::NotLed(_) => 503,
-            Self::Undecided(_) => 504,
+            Self::Undecided(_) | Self::TooNew { .. } => 504,
         }
     }
 
@@ -148,7 +155,7 @@ impl Refusal {
             Self::Expired(_) => "Expired",
             Self::Invalid(..) => "Invalid",
             Self::Unavailable(_) | Self::NotLed(_) => "ServiceUnavailable",
-            Self::Undecided(_) => "Timeout",
+            Self::Undecided(_) | Self::TooNew { .. } => "Timeout",
         }
     }
 
@@ -163,6 +170,15 @@ impl Refusal {
                 reason: "NamespaceTerminating".into(),
                 message: message.clone(),
                 field: "metadata.namespace".into(),
+            });
+        }
+        if let Self::TooNew { .. } = self {
+            // Clients of Kubernetes know it by this.
+            details.retry_after_seconds = 1;
+            details.causes.push(StatusCause {
+                reason: "ResourceVersionTooLarge".into(),
+                message: "Too large resource version".into(),
+                field: String::new(),
             });
         }
         Status {
@@ -188,6 +204,7 @@ impl Refusal {
             | Self::Forbidden(key, _) => Some(key),
             Self::BadRequest(_)
             | Self::Expired(_)
+            | Self::TooNew { .. }
             | Self::Unavailable(_)
             | Self::NotLed(_)
             | Self::Undecided(_) => None,
@@ -244,6 +261,10 @@ impl std::fmt::Display for Refusal {
                 }
                 Ok(())
             }
+            Self::TooNew { asked, known } => write!(
+                f,
+                "Too large resource version: {asked}, current: {known}; use one that this cluster gave, or try again"
+            ),
             Self::BadRequest(message)
             | Self::Expired(message)
             | Self::Unavailable(message)

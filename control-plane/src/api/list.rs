@@ -74,46 +74,62 @@ pub(crate) struct Page {
     pub(crate) remaining: usize,
 }
 
-/// The page after `continue_token` (empty: the first) with at most `limit` objects (0: all).
-pub(crate) fn page(
-    snapshot: &Snapshot,
-    selection: &Selection,
-    limit: usize,
-    continue_token: &str,
-) -> Result<Page, Refusal> {
-    let (version, objects): (u64, Box<dyn Iterator<Item = &Object>>) = if continue_token.is_empty() {
-        (
+/// Where a page other than the first begins.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// The version of the first page.
+    pub(crate) version: u64,
+    after: Key,
+}
+
+impl Start {
+    /// Reads a continue token; `None` for the empty one, which asks for the first page. It says only where to go on, so any
+    /// server takes one that another gave.
+    pub(crate) fn parse(kind: Kind, token: &str) -> Result<Option<Self>, Refusal> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        let start = token.split_once(':').and_then(|(version, key)| {
+            let (namespace, name) = key.split_once('/')?;
+            Some(Self {
+                version: version.parse().ok()?,
+                after: Key::new(kind, namespace, name),
+            })
+        });
+        start.map(Some).ok_or_else(|| {
+            Refusal::BadRequest(format!(
+                "continue token \"{token}\" was not given by a list: list again without it"
+            ))
+        })
+    }
+
+    fn token(version: u64, last: &Object) -> String {
+        let key = last.key();
+        format!("{version}:{}/{}", key.namespace, key.name)
+    }
+}
+
+/// The page from `start` (`None`: the first) with at most `limit` objects (0: all).
+pub(crate) fn page(snapshot: &Snapshot, selection: &Selection, limit: usize, start: Option<&Start>) -> Page {
+    let (version, objects): (u64, Box<dyn Iterator<Item = &Object>>) = match start {
+        None => (
             snapshot.version(),
             Box::new(snapshot.list(selection.kind, selection.namespace.as_deref())),
-        )
-    } else {
-        let (version, after) = parse_token(selection.kind, continue_token)?;
-        (version, Box::new(snapshot.list_after(&after)))
+        ),
+        Some(start) => (start.version, Box::new(snapshot.list_after(&start.after))),
     };
     let mut matching = objects.filter(|object| selection.matches(object));
     let limit = if limit == 0 { usize::MAX } else { limit };
     let items: Vec<Object> = matching.by_ref().take(limit).cloned().collect();
     let remaining = matching.count();
     let continue_token = match items.last() {
-        Some(last) if remaining > 0 => format!("{version}:{}/{}", last.key().namespace, last.key().name),
+        Some(last) if remaining > 0 => Start::token(version, last),
         _ => String::new(),
     };
-    Ok(Page {
+    Page {
         items,
         version,
         continue_token,
         remaining,
-    })
-}
-
-fn parse_token(kind: Kind, token: &str) -> Result<(u64, Key), Refusal> {
-    let parts = token.split_once(':').and_then(|(version, key)| {
-        let (namespace, name) = key.split_once('/')?;
-        Some((version.parse().ok()?, Key::new(kind, namespace, name)))
-    });
-    parts.ok_or_else(|| {
-        Refusal::BadRequest(format!(
-            "continue token \"{token}\" is not one of this server's: list again without it"
-        ))
-    })
+    }
 }

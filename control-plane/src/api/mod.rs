@@ -3,6 +3,7 @@
 //! [`verbs`] and [`watch`] know no wire; [`grpc`] only translates; [`forward`] brings to the leader what needs it.
 
 pub(crate) mod forward;
+pub(crate) mod freshness;
 pub(crate) mod grpc;
 pub(crate) mod list;
 pub(crate) mod logs;

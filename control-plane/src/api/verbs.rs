@@ -7,6 +7,7 @@ use bosun_core::state::{Outcome, Reason, Snapshot, Write};
 use bosun_host::Host;
 use bosun_proto::{Key, Object, Time};
 
+use super::freshness::{Freshness, refusal_of as stale};
 use crate::raft::ProposeError;
 use crate::replica::Replica;
 
@@ -40,13 +41,11 @@ impl Verbs {
         &self.replica
     }
 
-    /// One object, as this server has applied it.
-    pub(crate) fn get(&self, key: &Key) -> Result<Object, Refusal> {
-        self.replica
-            .snapshot()
-            .get(key)
-            .cloned()
-            .ok_or_else(|| Refusal::NotFound(key.clone()))
+    /// One object.
+    pub(crate) async fn get(&self, key: &Key, freshness: Freshness) -> Result<Object, Refusal> {
+        let snapshot = freshness.snapshot(&self.replica).await?;
+        let stored = snapshot.get(key).cloned();
+        stored.ok_or_else(|| Refusal::NotFound(key.clone()))
     }
 
     /// A new object.
@@ -126,14 +125,27 @@ impl Verbs {
         decide: impl Fn(&Snapshot, Time) -> Result<Admitted, Refusal>,
     ) -> Result<Written, Refusal> {
         let mut decisions = 0;
+        let mut snapshot = self.replica.snapshot();
+        let mut is_current = false;
         loop {
+            let decided = decide(&snapshot, self.replica.now());
+            let proposes = decided
+                .as_ref()
+                .is_ok_and(|admitted| !dry_run && !admitted.writes.is_empty());
+            // What is proposed is checked by apply. Any other answer stands on this state alone, which may be old: another
+            // server may lead since a moment.
+            if !proposes && !is_current {
+                snapshot = self.replica.current().await.map_err(stale)?;
+                is_current = true;
+                continue;
+            }
             let Admitted {
                 writes,
                 object,
                 warnings,
-            } = decide(&self.replica.snapshot(), self.replica.now())?;
+            } = decided?;
             let gone = removes(&writes, &object.key());
-            if dry_run || writes.is_empty() {
+            if !proposes {
                 return Ok(Written {
                     object,
                     gone,
@@ -154,7 +166,9 @@ impl Verbs {
                         warnings,
                     });
                 }
-                Outcome::Rejected(rejection) if again(&rejection.reason) && decisions < DECISIONS_MAX => {}
+                Outcome::Rejected(rejection) if again(&rejection.reason) && decisions < DECISIONS_MAX => {
+                    snapshot = self.replica.snapshot();
+                }
                 Outcome::Rejected(rejection) => return Err(rejection.into()),
             }
         }

@@ -41,7 +41,10 @@ impl From<ReadError> for Refused {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::ForwardToLeader(leader) => Self::NotLeader(Some(leader)),
-            ReadError::NoLeader | ReadError::Stopped { .. } => Self::Later(error.to_string()),
+            ReadError::NoLeader
+            | ReadError::Unanswered { .. }
+            | ReadError::Behind { .. }
+            | ReadError::Stopped { .. } => Self::Later(error.to_string()),
         }
     }
 }

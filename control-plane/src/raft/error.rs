@@ -40,6 +40,18 @@ pub enum ReadError {
     /// Nobody is known to lead just now. Try again shortly.
     #[error("no server leads just now; try again shortly")]
     NoLeader,
+    /// The leader did not say how far a current read must have come. Try again shortly.
+    #[error("the leader cannot be asked for the latest state: {reason}")]
+    Unanswered {
+        /// What happened.
+        reason: String,
+    },
+    /// This server has not applied all that it must have. Another one may have.
+    #[error("this server is behind: it has not applied entry {wanted} yet")]
+    Behind {
+        /// The index it has to reach.
+        wanted: u64,
+    },
     /// This server's raft node has stopped.
     #[error("this server has stopped: {reason}")]
     Stopped {

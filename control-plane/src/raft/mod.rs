@@ -11,6 +11,7 @@
 //! ```
 
 mod calls;
+mod catch_up;
 mod contact;
 #[cfg(test)]
 mod damage_tests;

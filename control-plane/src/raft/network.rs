@@ -30,6 +30,7 @@ use tonic::{Request, Status};
 
 use super::calls;
 use super::error::StartError;
+use super::leadership::Leader;
 use super::log::RECORD_BYTES_MAX;
 use super::messages::vote_from_wire;
 use super::snapshots::SnapshotFile;
@@ -39,6 +40,9 @@ use crate::outgoing;
 /// How long a follower may leave entries unanswered before the connection to it is given up. Longer than a slow disk
 /// needs; whether the follower is alive is judged by heartbeats, not by this.
 const APPEND_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the leader may take to say how far a current read must have come: it hears a majority first.
+const READ_INDEX_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Entries go many to a message, as long as they are small; the largest one that the log takes must fit behind them.
 pub(super) const MESSAGE_BYTES_MAX: usize = RECORD_BYTES_MAX + (16 << 20);
@@ -55,6 +59,7 @@ enum Purpose {
     Entries,
     Heartbeat,
     Snapshot,
+    Reads,
 }
 
 /// The connections of this server to the others.
@@ -262,6 +267,20 @@ impl Peer {
 }
 
 impl Peers {
+    /// Asks the leader how far the log must be applied for a current read; the error says why it did not answer.
+    pub(super) async fn read_index(&self, leader: &Leader) -> Result<u64, String> {
+        let peer = self.peer(leader.node_id, &leader.server, Purpose::Reads);
+        let told = |unreachable: Unreachable<Types>| unreachable.to_string();
+        let mut client = peer.client().map_err(told)?;
+        let request = wire::ReadIndexRequest {
+            target: leader.node_id,
+        };
+        let answer = peer
+            .bounded(READ_INDEX_PATIENCE, client.read_index(request))
+            .await;
+        Ok(answer.map_err(told)?.into_inner().index)
+    }
+
     fn give_up(&self, target: NodeId, purpose: Purpose) {
         self.lock().links.remove(&(target, purpose));
     }
@@ -296,7 +315,7 @@ impl RaftNetworkV2<Types> for Peer {
     {
         let patience = match self.purpose {
             Purpose::Heartbeat => option.soft_ttl(),
-            Purpose::Entries | Purpose::Snapshot => APPEND_PATIENCE,
+            Purpose::Entries | Purpose::Snapshot | Purpose::Reads => APPEND_PATIENCE,
         };
         Box::pin(self.append(input, patience))
     }

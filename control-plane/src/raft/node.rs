@@ -43,7 +43,7 @@ impl<M: StateMachine> Clone for RaftNode<M> {
 }
 
 pub(super) struct Inner<M: StateMachine> {
-    node_id: NodeId,
+    pub(super) node_id: NodeId,
     cluster_id: String,
     host: Host,
     pub(super) raft: Raft<Types, Machine<M>>,
@@ -51,7 +51,7 @@ pub(super) struct Inner<M: StateMachine> {
     snapshots: Snapshots,
     proposals: Semaphore,
     leadership: watch::Receiver<Leadership>,
-    peers: Peers,
+    pub(super) peers: Peers,
     quorum: watch::Receiver<Option<QuorumContact>>,
     last_contact: LastContact,
     /// How long a leader without answers goes by its older contact.
@@ -221,6 +221,11 @@ impl<M: StateMachine> RaftNode<M> {
                 reason: self.reason(),
             }),
         }
+    }
+
+    /// This server's number.
+    pub fn node_id(&self) -> NodeId {
+        self.inner.node_id
     }
 
     /// Who leads; changes are seen by watching.

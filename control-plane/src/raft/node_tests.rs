@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tonic::transport::server::TcpIncoming;
 
 use super::test_machine::{Seen, TestMachine, entry};
-use super::{Leadership, ProposeError, RaftNode, RaftSettings, Server, StorageLimits};
+use super::{Leadership, ProposeError, RaftNode, RaftSettings, ReadError, Server, StorageLimits};
 
 /// Long enough for a loaded machine; a test that waits this long fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -387,6 +387,60 @@ async fn a_follower_names_the_leader_and_the_lead_can_be_handed_over() {
     until(node, |leadership| leadership.leader).await;
     cluster.propose(1).await;
     cluster.converge(2).await;
+}
+
+#[tokio::test]
+async fn nobody_reads_without_a_majority() {
+    let mut cluster = Cluster::start(|settings| settings).await;
+    cluster.propose(0).await;
+    let leader = cluster.leader().await;
+    for id in (1..=3).filter(|id| *id != leader) {
+        cluster.stop(id).await;
+    }
+    // It may not know yet that it is alone; its state may be old all the same.
+    let refusal = cluster.running[&leader].node.catch_up().await.unwrap_err();
+    assert!(
+        matches!(
+            refusal,
+            ReadError::NoLeader | ReadError::ForwardToLeader(_) | ReadError::Unanswered { .. }
+        ),
+        "{refusal}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_follower_that_is_behind_reads_when_it_has_applied_what_was_acknowledged() {
+    let cluster = Cluster::start(|settings| settings).await;
+    cluster.propose(0).await;
+    let leader = cluster.leader().await;
+    let follower = &cluster.running[&(1..=3).find(|id| *id != leader).unwrap()];
+    until(&follower.node, |leadership| leadership.current.is_some()).await;
+    follower.node.catch_up().await.unwrap();
+    // As long as this is locked, the follower applies nothing.
+    let (seen, (locked, held), (release, released)) = (
+        Arc::clone(&follower.seen),
+        std::sync::mpsc::channel(),
+        std::sync::mpsc::channel(),
+    );
+    let holding = tokio::task::spawn_blocking(move || {
+        let guard = seen.lock().unwrap();
+        locked.send(()).unwrap();
+        released.recv().unwrap();
+        drop(guard);
+    });
+    held.recv().unwrap();
+    cluster.propose(1).await;
+    let mut reading = std::pin::pin!(follower.node.catch_up());
+    // Enough for an answer from the leader, which is not enough.
+    cluster.running[&leader].node.catch_up().await.unwrap();
+    for _ in 0..100 {
+        assert!(futures::poll!(&mut reading).is_pending());
+        tokio::task::yield_now().await;
+    }
+    release.send(()).unwrap();
+    reading.await.unwrap();
+    assert_eq!(follower.seen.lock().unwrap().last(), Some(&1));
+    holding.await.unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use openraft::errors::Fatal;
 use openraft::raft::StreamAppendError;
-use openraft::{Raft, Snapshot};
+use openraft::{Raft, ReadPolicy, Snapshot};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tonic::service::Interceptor;
 use tonic::{Request, Response, Status, Streaming};
@@ -270,5 +270,17 @@ impl<M: StateMachine> RaftCalls for RaftService<M> {
             .await;
         let answer = answer.map_err(|fatal| stopped(&fatal))?;
         Ok(Response::new(calls::transfer_response_to_wire(&answer)))
+    }
+
+    async fn read_index(
+        &self,
+        request: Request<wire::ReadIndexRequest>,
+    ) -> Result<Response<wire::ReadIndexResponse>, Status> {
+        self.check_target(request.into_inner().target)?;
+        let reading = self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await;
+        let reading = reading.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Response::new(wire::ReadIndexResponse {
+            index: reading.read_log_id().index(),
+        }))
     }
 }

@@ -1,10 +1,12 @@
 //! This server's copy of the state: read it here, and propose changes to all copies.
 //!
-//! Reads are snapshots of what this server has applied. Writes go through raft: commands that arrive while a write to disk
+//! Reads are snapshots of what this server has applied, after asking the leader how far that must be if they are to be current.
+//! Writes go through raft: commands that arrive while a write to disk
 //! is under way share the next one.
 
 mod machine;
 mod proposer;
+mod reads;
 
 use bosun_core::state::{Command, Outcome, Snapshot, Write};
 use bosun_host::Host;
@@ -13,8 +15,9 @@ use tokio::sync::watch;
 
 pub(crate) use machine::ReplicatedState;
 use proposer::Proposer;
+use reads::Reads;
 
-use crate::raft::{Leadership, ProposeError, RaftNode, RaftSettings, StartError};
+use crate::raft::{Leadership, ProposeError, RaftNode, RaftSettings, ReadError, StartError};
 
 /// The raft node of this program.
 pub(crate) type Node = RaftNode<ReplicatedState>;
@@ -24,6 +27,7 @@ pub(crate) type Node = RaftNode<ReplicatedState>;
 pub(crate) struct Replica {
     node: Node,
     proposer: Proposer,
+    reads: Reads,
     snapshots: watch::Receiver<Snapshot>,
     host: Host,
 }
@@ -34,9 +38,11 @@ impl Replica {
         let (state, snapshots) = ReplicatedState::new();
         let node = Node::start(settings, host.clone(), state).await?;
         let proposer = Proposer::start(node.clone());
+        let reads = Reads::start(node.clone());
         Ok(Self {
             node,
             proposer,
+            reads,
             snapshots,
             host: host.clone(),
         })
@@ -45,6 +51,12 @@ impl Replica {
     /// The state as this server has applied it.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshots.borrow().clone()
+    }
+
+    /// The state with everything that was acknowledged, by anyone, before the call.
+    pub(crate) async fn current(&self) -> Result<Snapshot, ReadError> {
+        self.reads.catch_up().await?;
+        Ok(self.snapshot())
     }
 
     /// A receiver that wakes whenever something was applied.

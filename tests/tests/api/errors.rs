@@ -69,6 +69,7 @@ async fn each_refusal_has_its_code_and_reason() {
         kind,
         namespace: "default".into(),
         name: name.into(),
+        resource_version: String::new(),
     };
     let mut objects = server.objects();
     let missing = soon(objects.get(get(wire(Kind::Pod), "none")))

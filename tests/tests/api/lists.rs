@@ -125,3 +125,34 @@ async fn selectors_choose() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_read_says_how_recent_it_must_be() {
+    let server = TestServer::start().await;
+    let version = server
+        .create(idle_pod("a"))
+        .await
+        .metadata()
+        .resource_version
+        .clone();
+    for asked in ["", "0", &version] {
+        let found = list(&server, |request| request.resource_version = asked.into()).await;
+        assert_eq!(found, ["a"], "{asked:?}");
+    }
+    let both = |request: &mut api::ListRequest| {
+        request.resource_version.clone_from(&version);
+        request.r#continue = "1:default/a".into();
+    };
+    let neither = |request: &mut api::ListRequest| request.resource_version = "yesterday".into();
+    for change in [&both as &dyn Fn(&mut api::ListRequest), &neither] {
+        let mut request = api::ListRequest {
+            kind: wire(Kind::Pod),
+            ..api::ListRequest::default()
+        };
+        change(&mut request);
+        let status = soon(server.objects().list(request)).await.expect_err("refused");
+        assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+        assert!(status.message().contains("resourceVersion"), "{status}");
+    }
+    server.stop().await;
+}

@@ -45,6 +45,7 @@ async fn a_job_is_made_of_raw_messages() {
         kind: wire(Kind::Job),
         namespace: String::new(),
         name: "raw".into(),
+        resource_version: String::new(),
     };
     soon(objects.create(request(true))).await.expect("it would do");
     assert!(

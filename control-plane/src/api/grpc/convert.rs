@@ -6,6 +6,8 @@ use prost::Message;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Status};
 
+use crate::api::freshness::Freshness;
+
 /// Marks a refusal for want of the lead: nothing was done, and another server may do it.
 pub(crate) const NOT_LED: &str = "bosun-not-led";
 
@@ -19,7 +21,7 @@ pub(crate) fn status_of(refusal: Refusal) -> Status {
         Refusal::Forbidden(..) => Code::FailedPrecondition,
         Refusal::Expired(_) => Code::OutOfRange,
         Refusal::Unavailable(_) | Refusal::NotLed(_) => Code::Unavailable,
-        Refusal::Undecided(_) => Code::DeadlineExceeded,
+        Refusal::Undecided(_) | Refusal::TooNew { .. } => Code::DeadlineExceeded,
     };
     let mut metadata = MetadataMap::new();
     if matches!(refusal, Refusal::NotLed(_)) {
@@ -70,13 +72,14 @@ pub(super) fn object_of(wire: Option<api::Object>) -> Result<Object, Refusal> {
         .ok_or_else(|| Refusal::BadRequest("object: required, with exactly one of its kinds set".into()))
 }
 
-/// A resourceVersion to start a watch from; empty and "0" mean "from the present state".
-pub(super) fn start_of(resource_version: &str) -> Result<Option<u64>, Refusal> {
+/// How recent the state of a read must be, by its resourceVersion. Source: Kubernetes' meaning of it for get and list.
+pub(super) fn freshness_of(resource_version: &str) -> Result<Freshness, Refusal> {
     match resource_version {
-        "" | "0" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
+        "" => Ok(Freshness::MostRecent),
+        "0" => Ok(Freshness::Any),
+        text => text.parse().map(Freshness::NotOlderThan).map_err(|_| {
             Refusal::BadRequest(format!(
-                "resourceVersion \"{text}\" is not a number: use one that a list or watch gave"
+                "resourceVersion \"{text}\" is not a number: use one that a get, list or watch gave"
             ))
         }),
     }

@@ -10,8 +10,9 @@ use bosun_proto::{Object, api};
 use futures::{Stream, stream};
 use tonic::{Request, Response, Status};
 
-use super::convert::{key_of, kind_of, object_of, start_of, status_of};
-use crate::api::list::{self, Selection};
+use super::convert::{freshness_of, key_of, kind_of, object_of, status_of};
+use crate::api::freshness::Freshness;
+use crate::api::list::{self, Page, Selection, Start};
 use crate::api::logs::Logs;
 use crate::api::verbs::{Verbs, Written};
 use crate::api::watch::{Event, Watch};
@@ -32,7 +33,7 @@ impl ObjectsService {
         Self { verbs, logs }
     }
 
-    fn watch_of(&self, request: &api::WatchRequest) -> Result<Watch, Refusal> {
+    async fn watch_of(&self, request: &api::WatchRequest) -> Result<Watch, Refusal> {
         let kind = kind_of(request.kind)?;
         let selection = Selection::parse(
             kind,
@@ -40,8 +41,39 @@ impl ObjectsService {
             &request.label_selector,
             &request.field_selector,
         )?;
-        let start = start_of(&request.resource_version)?;
-        Ok(Watch::new(selection, start, self.verbs.replica().subscribe()))
+        let replica = self.verbs.replica();
+        let start = match freshness_of(&request.resource_version)? {
+            Freshness::NotOlderThan(version) => Some(version),
+            whole => {
+                // What has been applied by now is what the watch will begin with.
+                whole.snapshot(replica).await?;
+                None
+            }
+        };
+        Ok(Watch::new(selection, start, replica.subscribe()))
+    }
+
+    async fn page_of(&self, request: &api::ListRequest) -> Result<Page, Refusal> {
+        let kind = kind_of(request.kind)?;
+        let limit = usize::try_from(request.limit)
+            .map_err(|_| Refusal::BadRequest("limit: must not be negative".into()))?;
+        let selection = Selection::parse(
+            kind,
+            &request.namespace,
+            &request.label_selector,
+            &request.field_selector,
+        )?;
+        let start = Start::parse(kind, &request.r#continue)?;
+        let freshness = match &start {
+            None => freshness_of(&request.resource_version)?,
+            Some(start) if request.resource_version.is_empty() => Freshness::NotOlderThan(start.version),
+            Some(_) => {
+                let message = "resourceVersion: must not be set together with continue, which goes on from the first page";
+                return Err(Refusal::BadRequest(message.into()));
+            }
+        };
+        let snapshot = freshness.snapshot(self.verbs.replica()).await?;
+        Ok(list::page(&snapshot, &selection, limit, start.as_ref()))
     }
 }
 
@@ -52,33 +84,14 @@ impl Objects for ObjectsService {
 
     async fn get(&self, request: Request<api::GetRequest>) -> Result<Response<api::Object>, Status> {
         let request = request.into_inner();
-        let object =
-            key_of(request.kind, &request.namespace, &request.name).and_then(|key| self.verbs.get(&key));
-        object
-            .map(|object| Response::new(object.to_wire()))
-            .map_err(status_of)
+        let key = key_of(request.kind, &request.namespace, &request.name).map_err(status_of)?;
+        let freshness = freshness_of(&request.resource_version).map_err(status_of)?;
+        let object = self.verbs.get(&key, freshness).await.map_err(status_of)?;
+        Ok(Response::new(object.to_wire()))
     }
 
     async fn list(&self, request: Request<api::ListRequest>) -> Result<Response<api::ListResponse>, Status> {
-        let request = request.into_inner();
-        let kind = kind_of(request.kind).map_err(status_of)?;
-        let limit = usize::try_from(request.limit)
-            .map_err(|_| status_of(Refusal::BadRequest("limit: must not be negative".into())))?;
-        let page = Selection::parse(
-            kind,
-            &request.namespace,
-            &request.label_selector,
-            &request.field_selector,
-        )
-        .and_then(|selection| {
-            list::page(
-                &self.verbs.replica().snapshot(),
-                &selection,
-                limit,
-                &request.r#continue,
-            )
-        })
-        .map_err(status_of)?;
+        let page = self.page_of(&request.into_inner()).await.map_err(status_of)?;
         Ok(Response::new(api::ListResponse {
             items: page.items.iter().map(Object::to_wire).collect(),
             resource_version: page.version.to_string(),
@@ -92,7 +105,7 @@ impl Objects for ObjectsService {
         request: Request<api::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let request = request.into_inner();
-        let watch = self.watch_of(&request).map_err(status_of)?;
+        let watch = self.watch_of(&request).await.map_err(status_of)?;
         Ok(Response::new(Box::pin(watch_stream(
             watch,
             request.allow_bookmarks,

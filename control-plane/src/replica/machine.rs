@@ -27,7 +27,7 @@ impl StateMachine for ReplicatedState {
     type Outcome = Outcome;
 
     fn apply(&mut self, entry: Entry) -> Vec<Outcome> {
-        self.machine.apply(entry)
+        self.machine.apply(&entry)
     }
 
     fn publish(&mut self) {

@@ -115,6 +115,8 @@ struct Search {
     answered: Vec<Operation>,
     /// Those that were not, by the instant of the call.
     unanswered: Vec<Operation>,
+    /// What each of `unanswered` amounts to: its call, with [`UNSEEN`] for a value that nobody saw.
+    effects: Vec<Call>,
     /// Which of `answered` need the register to hold a value. Once it is overwritten it never comes back.
     needing: HashMap<Value, Vec<usize>>,
     tried: HashSet<Progress>,
@@ -155,8 +157,8 @@ impl Search {
                 _ => {}
             }
         }
-        hide_unseen_values(&mut unanswered, &answered);
         Self {
+            effects: without_unseen_values(&answered, &unanswered),
             answered,
             unanswered,
             needing,
@@ -247,7 +249,7 @@ impl Search {
         for (index, operation) in self.unanswered.iter().enumerate() {
             if operation.called < first_answer
                 && progress.unanswered.binary_search(&index).is_err()
-                && calls.insert(operation.call)
+                && calls.insert(self.effects[index])
             {
                 candidates.push(Next::Unanswered(index));
             }
@@ -257,10 +259,12 @@ impl Search {
 
     /// One step further, if the answer allows it.
     fn after(&self, progress: &Progress, next: Next) -> Option<Progress> {
-        let operation = self.operation(next);
-        let answer = operation.answered.map(|(answer, _)| answer);
+        let (call, answer) = match next {
+            Next::Answered(index) => (self.answered[index].call, self.answered[index].answered),
+            Next::Unanswered(index) => (self.effects[index], None),
+        };
         let mut after = progress.clone();
-        match effect(progress.held, operation.call, answer) {
+        match effect(progress.held, call, answer.map(|(answer, _)| answer)) {
             Effect::Keeps => {}
             Effect::Sets(held) => after.held = held,
             Effect::Contradicts => return None,
@@ -284,19 +288,20 @@ impl Search {
     }
 }
 
-/// Gives [`UNSEEN`] to all unanswered writes whose value is in no answer and in no condition.
-fn hide_unseen_values(unanswered: &mut [Operation], answered: &[Operation]) {
+/// The calls of `unanswered`, with [`UNSEEN`] for every value that is in no answer and in no condition.
+fn without_unseen_values(answered: &[Operation], unanswered: &[Operation]) -> Vec<Call> {
     let seen: HashSet<Value> = answered
         .iter()
-        .chain(&*unanswered)
+        .chain(unanswered)
         .filter_map(|operation| match (operation.call, operation.answered) {
             (Call::CompareAndSet { expected, .. }, _) => Some(expected),
             (_, Some((Answer::Found(found), _))) => found,
             _ => None,
         })
         .collect();
-    for operation in unanswered {
-        match &mut operation.call {
+    let hide = |operation: &Operation| {
+        let mut call = operation.call;
+        match &mut call {
             Call::Create(value) | Call::Write(value) | Call::CompareAndSet { new: value, .. } => {
                 if !seen.contains(value) {
                     *value = UNSEEN;
@@ -304,7 +309,9 @@ fn hide_unseen_values(unanswered: &mut [Operation], answered: &[Operation]) {
             }
             Call::Read | Call::Delete => {}
         }
-    }
+        call
+    };
+    unanswered.iter().map(hide).collect()
 }
 
 fn is_explained(progress: &Progress, index: usize) -> bool {

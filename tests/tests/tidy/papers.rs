@@ -4,7 +4,7 @@ use crate::expect_none;
 use crate::repository::{exists, files};
 
 /// Folders that a path in a paper may begin with, seen from the root.
-const TOP: [&str; 12] = [
+const TOP: [&str; 11] = [
     "proto/",
     "host/",
     "control-plane/",
@@ -15,7 +15,6 @@ const TOP: [&str; 12] = [
     "bench/",
     "docs/",
     "examples/",
-    "scripts/",
     ".ci/",
 ];
 

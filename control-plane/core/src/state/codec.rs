@@ -26,7 +26,7 @@ impl Command {
     }
 
     /// The command of a message in the log.
-    pub fn from_wire(wire: log::Command) -> Result<Self, UnreadableCommand> {
+    pub fn from_wire(wire: &log::Command) -> Result<Self, UnreadableCommand> {
         Ok(Self {
             request_id: wire
                 .request_id
@@ -36,7 +36,7 @@ impl Command {
             time: wire.time.ok_or(UnreadableCommand("no time"))?,
             writes: wire
                 .writes
-                .into_iter()
+                .iter()
                 .map(write_from_wire)
                 .collect::<Result<_, _>>()?,
         })
@@ -84,27 +84,31 @@ fn write_to_wire(write: &Write) -> log::write::Write {
     }
 }
 
-fn write_from_wire(wire: log::Write) -> Result<Write, UnreadableCommand> {
+fn write_from_wire(wire: &log::Write) -> Result<Write, UnreadableCommand> {
     use log::write::Write as Wire;
     Ok(
-        match wire.write.ok_or(UnreadableCommand("a write of unknown kind"))? {
-            Wire::Create(create) => Write::Create(object_from_wire(create.object)?),
+        match wire
+            .write
+            .as_ref()
+            .ok_or(UnreadableCommand("a write of unknown kind"))?
+        {
+            Wire::Create(create) => Write::Create(object_from_wire(create.object.as_ref())?),
             Wire::Replace(replace) => Write::Replace {
-                object: object_from_wire(replace.object)?,
+                object: object_from_wire(replace.object.as_ref())?,
                 expected_version: replace.expected_version,
             },
             Wire::Delete(delete) => Write::Delete {
                 key: key_from_wire(delete.key.as_ref())?,
-                uid: delete.uid,
+                uid: delete.uid.clone(),
                 expected_version: delete.expected_version,
             },
             Wire::Bind(bind) => Write::Bind {
                 pod: Key::new(Kind::Pod, &bind.namespace, &bind.pod),
                 expected_version: bind.expected_version,
-                node: bind.node,
+                node: bind.node.clone(),
             },
-            Wire::Count(count) => Write::Count(count),
-            Wire::Progress(progress) => Write::Progress(progress),
+            Wire::Count(count) => Write::Count(count.clone()),
+            Wire::Progress(progress) => Write::Progress(progress.clone()),
             Wire::Expect(expect) => Write::Expect {
                 key: key_from_wire(expect.key.as_ref())?,
                 version: expect.version,
@@ -113,8 +117,9 @@ fn write_from_wire(wire: log::Write) -> Result<Write, UnreadableCommand> {
     )
 }
 
-fn object_from_wire(wire: Option<api::Object>) -> Result<Object, UnreadableCommand> {
-    wire.and_then(Object::from_wire)
+fn object_from_wire(wire: Option<&api::Object>) -> Result<Object, UnreadableCommand> {
+    wire.cloned()
+        .and_then(Object::from_wire)
         .ok_or(UnreadableCommand("an object of unknown kind"))
 }
 

@@ -30,10 +30,10 @@ impl Machine {
 
     /// Applies the commands of one entry in order. Deterministic and total: the same entries give the same state and the
     /// same outcomes on every server.
-    pub fn apply(&mut self, entry: log::Entry) -> Vec<Outcome> {
+    pub fn apply(&mut self, entry: &log::Entry) -> Vec<Outcome> {
         entry
             .commands
-            .into_iter()
+            .iter()
             .map(|wire| match Command::from_wire(wire) {
                 Ok(command) => self.execute(command),
                 Err(_unreadable) => Outcome::Rejected(Rejection {
@@ -46,33 +46,20 @@ impl Machine {
 
     /// Applies one command: all of its writes, or none.
     pub fn execute(&mut self, command: Command) -> Outcome {
-        // A single write happens or does not. It needs no draft, and without one nothing is shared that would have to be
-        // copied before it changes: most of the cost of applying.
-        if command.writes.len() == 1 {
-            return carry_out(&mut self.state, command);
-        }
         let mut draft = self.state.clone();
-        let outcome = carry_out(&mut draft, command);
-        if matches!(outcome, Outcome::Applied(_)) {
-            self.state = draft;
+        let mut versions = Vec::with_capacity(command.writes.len());
+        for write in command.writes {
+            if let Err(reason) = precondition::check(&draft, &write) {
+                return Outcome::Rejected(Rejection {
+                    key: write.key(),
+                    reason,
+                });
+            }
+            versions.push(perform(&mut draft, write, command.time));
         }
-        outcome
+        self.state = draft;
+        Outcome::Applied(versions)
     }
-}
-
-/// Carries out the writes in order up to the first whose precondition does not hold.
-fn carry_out(state: &mut Snapshot, command: Command) -> Outcome {
-    let mut versions = Vec::with_capacity(command.writes.len());
-    for write in command.writes {
-        if let Err(reason) = precondition::check(state, &write) {
-            return Outcome::Rejected(Rejection {
-                key: write.key(),
-                reason,
-            });
-        }
-        versions.push(perform(state, write, command.time));
-    }
-    Outcome::Applied(versions)
 }
 
 /// Carries out a write whose precondition holds; the version its object has afterwards.

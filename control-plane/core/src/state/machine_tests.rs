@@ -405,7 +405,7 @@ fn a_command_comes_back_from_the_log_as_it_went_in() {
             version: 0,
         },
     ]);
-    assert_eq!(Command::from_wire(write.to_wire()), Ok(write));
+    assert_eq!(Command::from_wire(&write.to_wire()), Ok(write));
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn a_command_of_a_newer_version_changes_nothing_and_says_so() {
         request_id: vec![1; 16].into(),
         ..Default::default()
     };
-    let outcomes = machine.apply(Entry {
+    let outcomes = machine.apply(&Entry {
         commands: vec![unreadable],
     });
     assert!(matches!(

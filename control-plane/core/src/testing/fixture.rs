@@ -93,7 +93,7 @@ impl Fixture {
         let entry = bosun_proto::log::Entry {
             commands: vec![command.to_wire()],
         };
-        match self.machine.apply(entry).remove(0) {
+        match self.machine.apply(&entry).remove(0) {
             Outcome::Applied(versions) => Ok(versions),
             Outcome::Rejected(rejection) => Err(rejection),
         }

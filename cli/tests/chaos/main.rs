@@ -1,0 +1,30 @@
+//! Chaos: three servers and three agents as real processes with real data, clients that never stop, and faults drawn from a
+//! seed. Afterwards everything is healed, and what the clients and the containers recorded is held against the promises.
+//! docs/chaos.md says what is promised, how to run it for long and how to reproduce a failure.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this test is about real processes, files and sockets"
+)]
+#![expect(clippy::print_stderr, reason = "a long run says what it does")]
+
+mod checks;
+mod clients;
+mod cluster;
+mod faults;
+mod machine;
+mod network;
+mod random;
+mod run;
+mod settings;
+
+use settings::Settings;
+
+/// In a thread of its own, since the thread goes into the cluster's network and takes all it starts with it.
+#[test]
+fn what_was_promised_holds_whatever_fails() {
+    let settings = Settings::from_environment();
+    let run = std::thread::spawn(move || run::run(&settings));
+    if let Err(panic) = run.join() {
+        std::panic::resume_unwind(panic);
+    }
+}

@@ -22,6 +22,7 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{OptionalSend, RaftNetworkFactory, RaftNetworkV2, Snapshot};
+use tokio_util::sync::CancellationToken;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -209,14 +210,25 @@ impl Peer {
         // The library waits out its back-off inside this stream: to dial before the first request is there would retry
         // a dead server without pause.
         let Some(first) = input.next().await else {
-            return Ok(futures::stream::empty().boxed());
+            // Told as an error, since the library takes a stream that ends well for one that sent its payload, and then
+            // sends the payload before that once more, whatever has become of those entries since.
+            return Err(RPCError::Unreachable(Unreachable::from_string(
+                "there is nothing to send",
+            )));
         };
         let sent = Arc::new(AtomicU64::new(0));
         let (target, count) = (self.target, Arc::clone(&sent));
-        let requests = futures::stream::iter([first]).chain(input).map(move |request| {
-            count.fetch_add(1, Ordering::Relaxed);
-            calls::append_to_wire(target, request)
-        });
+        // Whoever drops the answers has given up on the requests, too. But the connection goes on reading them as long as
+        // it lives, and would take from the library what its next attempt is to send.
+        let given_up = CancellationToken::new();
+        let guard = given_up.clone().drop_guard();
+        let requests = futures::stream::iter([first])
+            .chain(input)
+            .take_until(given_up.cancelled_owned())
+            .map(move |request| {
+                count.fetch_add(1, Ordering::Relaxed);
+                calls::append_to_wire(target, request)
+            });
         let mut client = self.client()?;
         let answers = self
             .bounded(patience, client.append(requests))
@@ -224,6 +236,7 @@ impl Peer {
             .into_inner();
         let state = Some((answers, 0));
         Ok(futures::stream::unfold(state, move |state| {
+            let _held = &guard;
             self.next_answer(state, Arc::clone(&sent), patience)
         })
         .boxed())

@@ -85,7 +85,15 @@ impl RaftLogReader<Types> for Log {
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        self.read(start, end, READ_BYTES_MAX).await
+        let entries = self.read(start, end, READ_BYTES_MAX).await?;
+        // The library puts them behind the entry before `start` unseen: a gap here would be one in a follower's log.
+        match entries.first() {
+            Some(first) if first.log_id.index != start => Err(io::Error::other(format!(
+                "entry {start} of the log is wanted, but was purged: the log begins at {}",
+                first.log_id.index
+            ))),
+            _ => Ok(entries),
+        }
     }
 
     async fn entries_stream<R>(&mut self, range: R) -> impl Stream<Item = io::Result<Entry>> + OptionalSend

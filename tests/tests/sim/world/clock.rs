@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use bosun_host::{Clock, WallTime};
 
-use super::elapsed;
+use super::{elapsed, epoch};
 
 /// How far a machine's calendar is ahead of the truth, in milliseconds. Clones share it.
 #[derive(Clone, Default)]
@@ -19,14 +19,13 @@ impl Skew {
 
 /// The calendar that belongs to a skew.
 pub(super) struct SimulatedClock {
-    pub(super) epoch: WallTime,
     pub(super) skew: Skew,
 }
 
 impl Clock for SimulatedClock {
     fn wall(&self) -> WallTime {
         let ahead = std::time::Duration::from_millis(self.skew.0.load(Ordering::Relaxed).unsigned_abs());
-        let truth = self.epoch + elapsed();
+        let truth = epoch() + elapsed();
         if self.skew.0.load(Ordering::Relaxed) < 0 {
             truth - ahead
         } else {

@@ -18,7 +18,7 @@ use tonic::codegen::http::{HeaderValue, Response, header};
 use tonic::service::Routes;
 use tower::util::MapResponseLayer;
 
-use crate::api::forward::{Forwarder, ForwardingLayer, LeaderLink};
+use crate::api::forward::{Forwarder, ForwardingLayer};
 use crate::api::grpc::{ClusterService, ObjectsService};
 use crate::api::logs::Logs;
 use crate::api::verbs::Verbs;
@@ -185,11 +185,7 @@ impl Server {
         let sessions = Sessions::default();
         let stop = CancellationToken::new();
         let routes = routes(&replica, &sessions, &host, &config.nodes, &keeper).await?;
-        let forwarder = Forwarder::new(
-            replica.node().node_id(),
-            replica.leadership(),
-            LeaderLink::new(host.network.clone()),
-        );
+        let forwarder = Forwarder::new(replica.node().node_id(), replica.leadership(), &host);
         let clock = Arc::clone(&host.clock);
         let serving = tonic::transport::Server::builder()
             // Otherwise the library reads a clock of its own for it.

@@ -3,7 +3,7 @@
 use bosun_core::admission::{self, Admitted, DeleteRequest, PatchType};
 use bosun_core::refusal::Refusal;
 use bosun_core::stamp::Stamp;
-use bosun_core::state::{Outcome, Reason, Snapshot, Write};
+use bosun_core::state::{Done, Outcome, Reason, RequestId, Snapshot, Write};
 use bosun_host::Host;
 use bosun_proto::{Key, Object, Time};
 
@@ -49,7 +49,12 @@ impl Verbs {
     }
 
     /// A new object.
-    pub(crate) async fn create(&self, object: Object, dry_run: bool) -> Result<Written, Refusal> {
+    pub(crate) async fn create(
+        &self,
+        request_id: RequestId,
+        object: Object,
+        dry_run: bool,
+    ) -> Result<Written, Refusal> {
         let has_generated_name =
             object.metadata().name.is_empty() && !object.metadata().generate_name.is_empty();
         let decide = |snapshot: &Snapshot, now| {
@@ -65,6 +70,7 @@ impl Verbs {
         };
         // Another random name may be free.
         self.write(
+            request_id,
             dry_run,
             |reason| has_generated_name && *reason == Reason::AlreadyExists,
             decide,
@@ -73,16 +79,26 @@ impl Verbs {
     }
 
     /// Replaces an object apart from its status.
-    pub(crate) async fn update(&self, object: Object, dry_run: bool) -> Result<Written, Refusal> {
-        self.write(dry_run, is_stale, |snapshot, now| {
+    pub(crate) async fn update(
+        &self,
+        request_id: RequestId,
+        object: Object,
+        dry_run: bool,
+    ) -> Result<Written, Refusal> {
+        self.write(request_id, dry_run, is_stale, |snapshot, now| {
             admission::update(snapshot, object.clone(), now)
         })
         .await
     }
 
     /// Replaces an object's status.
-    pub(crate) async fn update_status(&self, object: Object, dry_run: bool) -> Result<Written, Refusal> {
-        self.write(dry_run, is_stale, |snapshot, now| {
+    pub(crate) async fn update_status(
+        &self,
+        request_id: RequestId,
+        object: Object,
+        dry_run: bool,
+    ) -> Result<Written, Refusal> {
+        self.write(request_id, dry_run, is_stale, |snapshot, now| {
             admission::update_status(snapshot, object.clone(), now)
         })
         .await
@@ -91,6 +107,7 @@ impl Verbs {
     /// Changes an object by a patch document.
     pub(crate) async fn patch(
         &self,
+        request_id: RequestId,
         key: &Key,
         patch_type: PatchType,
         patch: &[u8],
@@ -106,20 +123,26 @@ impl Verbs {
                 admission::update(snapshot, patched, now)
             }
         };
-        self.write(dry_run, is_stale, decide).await
+        self.write(request_id, dry_run, is_stale, decide).await
     }
 
     /// Deletes an object, or begins to.
-    pub(crate) async fn delete(&self, request: &DeleteRequest) -> Result<Written, Refusal> {
+    pub(crate) async fn delete(
+        &self,
+        request_id: RequestId,
+        request: &DeleteRequest,
+    ) -> Result<Written, Refusal> {
         let dry_run = request.options.dry_run.iter().any(|stage| stage == "All");
-        self.write(dry_run, is_stale, |snapshot, now| {
+        self.write(request_id, dry_run, is_stale, |snapshot, now| {
             admission::delete(snapshot, request, now)
         })
         .await
     }
 
+    /// Carries out what `decide` decides, once, however often the request comes.
     async fn write(
         &self,
+        request_id: RequestId,
         dry_run: bool,
         again: impl Fn(&Reason) -> bool,
         decide: impl Fn(&Snapshot, Time) -> Result<Admitted, Refusal>,
@@ -128,6 +151,9 @@ impl Verbs {
         let mut snapshot = self.replica.snapshot();
         let mut is_current = false;
         loop {
+            if let Some(done) = snapshot.done(&request_id) {
+                return repeated(&snapshot, done);
+            }
             let decided = decide(&snapshot, self.replica.now());
             let proposes = decided
                 .as_ref()
@@ -154,7 +180,12 @@ impl Verbs {
             }
             let position = writes.iter().position(|write| write.key() == object.key());
             decisions += 1;
-            match self.replica.propose(writes).await.map_err(refusal_of)? {
+            match self
+                .replica
+                .propose_for(request_id, writes)
+                .await
+                .map_err(refusal_of)?
+            {
                 Outcome::Applied(versions) => {
                     let version = position
                         .and_then(|position| versions.get(position))
@@ -166,13 +197,49 @@ impl Verbs {
                         warnings,
                     });
                 }
-                Outcome::Rejected(rejection) if again(&rejection.reason) && decisions < DECISIONS_MAX => {
+                Outcome::Rejected(rejection)
+                    if decisions < DECISIONS_MAX
+                        && (again(&rejection.reason) || rejection.reason == Reason::DoneBefore) =>
+                {
                     snapshot = self.replica.snapshot();
                 }
                 Outcome::Rejected(rejection) => return Err(rejection.into()),
             }
         }
     }
+}
+
+/// The answer to a request that was carried out before: the object as it is now or, when it is gone, as it last was.
+fn repeated(snapshot: &Snapshot, done: &Done) -> Result<Written, Refusal> {
+    let stored = snapshot
+        .get(&done.key)
+        .filter(|object| !done.removed && object.metadata().uid == done.uid);
+    let object = match stored {
+        Some(object) => object.clone(),
+        None => last_known(snapshot, done)?,
+    };
+    Ok(Written {
+        object,
+        gone: stored.is_none(),
+        warnings: Vec::new(),
+    })
+}
+
+/// The object as the history has it, or no more of it than its name when that is too long ago.
+fn last_known(snapshot: &Snapshot, done: &Done) -> Result<Object, Refusal> {
+    let since = snapshot.history().since(done.version.saturating_sub(1));
+    let change = since.ok().and_then(|mut changes| changes.next());
+    if let Some(change) = change.filter(|change| change.key == done.key) {
+        return Ok(change.object().clone());
+    }
+    let mut object = Object::from_kubernetes_bytes(done.key.kind, &[])
+        .map_err(|error| Refusal::Unavailable(format!("{} is gone: {error}", done.key)))?;
+    let metadata = object.metadata_mut();
+    metadata.name = done.key.name.to_string();
+    metadata.namespace = done.key.namespace.to_string();
+    metadata.uid.clone_from(&done.uid);
+    metadata.resource_version = done.version.to_string();
+    Ok(object)
 }
 
 /// Admission read an older state than apply: what the client asked for may still be possible, and if its own

@@ -8,7 +8,7 @@ mod machine;
 mod proposer;
 mod reads;
 
-use bosun_core::state::{Command, Outcome, Snapshot, Write};
+use bosun_core::state::{Command, NO_REQUEST, Outcome, RequestId, Snapshot, Write};
 use bosun_host::Host;
 use bosun_proto::Time;
 use tokio::sync::watch;
@@ -89,8 +89,15 @@ impl Replica {
 
     /// Proposes one transaction and waits until it is on a quorum's disks and applied here.
     pub(crate) async fn propose(&self, writes: Vec<Write>) -> Result<Outcome, ProposeError> {
-        let mut request_id = [0; 16];
-        self.host.entropy.fill(&mut request_id);
+        self.propose_for(NO_REQUEST, writes).await
+    }
+
+    /// The same for a client's request, which is carried out once however often it is proposed.
+    pub(crate) async fn propose_for(
+        &self,
+        request_id: RequestId,
+        writes: Vec<Write>,
+    ) -> Result<Outcome, ProposeError> {
         let command = Command {
             request_id,
             time: self.now(),

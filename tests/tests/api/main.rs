@@ -9,6 +9,7 @@ mod agents;
 mod errors;
 mod lists;
 mod objects;
+mod requests;
 mod server;
 mod services;
 mod watches;

@@ -2,6 +2,7 @@
 
 use bosun_proto::{Key, Kind, Object, api, log};
 
+use super::requests::{Done, RequestId};
 use super::write::{Command, Write};
 
 /// A command in the log that this version of the program cannot read.
@@ -28,11 +29,7 @@ impl Command {
     /// The command of a message in the log.
     pub fn from_wire(wire: &log::Command) -> Result<Self, UnreadableCommand> {
         Ok(Self {
-            request_id: wire
-                .request_id
-                .as_ref()
-                .try_into()
-                .map_err(|_| UnreadableCommand("request id"))?,
+            request_id: request_id_from_wire(&wire.request_id)?,
             time: wire.time.ok_or(UnreadableCommand("no time"))?,
             writes: wire
                 .writes
@@ -41,6 +38,36 @@ impl Command {
                 .collect::<Result<_, _>>()?,
         })
     }
+}
+
+impl Done {
+    /// The message that stands for it in a snapshot.
+    pub(super) fn to_wire(&self, request_id: &RequestId) -> log::DoneRequest {
+        log::DoneRequest {
+            request_id: request_id.to_vec().into(),
+            time: Some(self.time),
+            key: Some(key_to_wire(&self.key)),
+            uid: self.uid.clone(),
+            version: self.version,
+            removed: self.removed,
+        }
+    }
+
+    /// The request and what it did, of a message in a snapshot.
+    pub(super) fn from_wire(wire: &log::DoneRequest) -> Result<(RequestId, Self), UnreadableCommand> {
+        let done = Self {
+            time: wire.time.ok_or(UnreadableCommand("no time"))?,
+            key: key_from_wire(wire.key.as_ref())?,
+            uid: wire.uid.clone(),
+            version: wire.version,
+            removed: wire.removed,
+        };
+        Ok((request_id_from_wire(&wire.request_id)?, done))
+    }
+}
+
+fn request_id_from_wire(bytes: &[u8]) -> Result<RequestId, UnreadableCommand> {
+    bytes.try_into().map_err(|_| UnreadableCommand("request id"))
 }
 
 fn write_to_wire(write: &Write) -> log::write::Write {

@@ -7,6 +7,7 @@ use bosun_proto::scalars::Time;
 use bosun_proto::{Key, Kind, Object, log};
 
 use super::precondition;
+use super::requests::{Done, NO_REQUEST};
 use super::snapshot::Snapshot;
 use super::write::{Command, Outcome, Reason, Rejection, Write};
 use crate::kinds::{job, pod};
@@ -44,18 +45,36 @@ impl Machine {
             .collect()
     }
 
-    /// Applies one command: all of its writes, or none.
+    /// Applies one command: all of its writes, or none; none, too, if its request was carried out before.
     pub fn execute(&mut self, command: Command) -> Outcome {
+        let Command {
+            request_id,
+            time,
+            writes,
+        } = command;
+        self.state.requests_mut().forget(time);
+        if let Some(done) = self.state.done(&request_id) {
+            return Outcome::Rejected(Rejection {
+                key: done.key.clone(),
+                reason: Reason::DoneBefore,
+            });
+        }
         let mut draft = self.state.clone();
-        let mut versions = Vec::with_capacity(command.writes.len());
-        for write in command.writes {
+        let mut versions = Vec::with_capacity(writes.len());
+        for write in writes {
             if let Err(reason) = precondition::check(&draft, &write) {
                 return Outcome::Rejected(Rejection {
                     key: write.key(),
                     reason,
                 });
             }
-            versions.push(perform(&mut draft, write, command.time));
+            let to_remember = (versions.is_empty() && request_id != NO_REQUEST).then(|| write.clone());
+            let version = perform(&mut draft, write, time);
+            if let Some(write) = to_remember {
+                let done = Done::by(&write, version, time);
+                draft.requests_mut().remember(request_id, done);
+            }
+            versions.push(version);
         }
         self.state = draft;
         Outcome::Applied(versions)

@@ -11,6 +11,7 @@ use bosun_proto::meta_v1::{ObjectMeta, OwnerReference};
 use bosun_proto::scalars::Time;
 use bosun_proto::{Key, Kind, Object, Resource};
 
+use super::requests::NO_REQUEST;
 use super::*;
 
 #[expect(
@@ -29,7 +30,7 @@ fn metadata(name: &str) -> Option<ObjectMeta> {
 
 fn command(writes: Vec<Write>) -> Command {
     Command {
-        request_id: [7; 16],
+        request_id: NO_REQUEST,
         time: Time::from_millis(1_000),
         writes,
     }

@@ -10,6 +10,9 @@ mod index;
 mod machine;
 mod persist;
 mod precondition;
+mod requests;
+#[cfg(test)]
+mod requests_tests;
 mod snapshot;
 mod usage;
 mod write;
@@ -18,6 +21,7 @@ pub use codec::UnreadableCommand;
 pub use history::{Change, History, TooOld};
 pub use machine::Machine;
 pub use persist::{DamagedSnapshot, encode_snapshot};
+pub use requests::{Done, NO_REQUEST, RequestId};
 pub use snapshot::Snapshot;
 pub use usage::Usage;
 pub use write::{Command, Outcome, Reason, Rejection, Write};

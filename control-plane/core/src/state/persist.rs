@@ -1,4 +1,4 @@
-//! The state as bytes, for raft snapshots: a header and the objects, each with its length in front.
+//! The state as bytes, for raft snapshots: a header, the objects and the remembered requests, each with its length in front.
 //!
 //! The history is not part of it: a server that starts from a snapshot answers older watches with "too old".
 
@@ -7,6 +7,8 @@ use std::io::{self, Read, Write};
 use bosun_proto::{Kind, Object, api, log};
 use prost::Message;
 
+use super::codec::UnreadableCommand;
+use super::requests::Done;
 use super::snapshot::Snapshot;
 
 /// A longer message cannot be one of ours: it would be a damaged length.
@@ -24,6 +26,9 @@ pub enum DamagedSnapshot {
     /// A length in it makes no sense.
     #[error("the snapshot of the state says that a message in it has {0} bytes")]
     ImpossibleLength(usize),
+    /// A remembered request in it makes no sense.
+    #[error("the snapshot of the state holds a request that cannot be read: {0}")]
+    Request(#[from] UnreadableCommand),
     /// An object in it is of a kind this version does not know.
     #[error(
         "the snapshot of the state holds an object of a kind this version does not know (written by a newer version?)"
@@ -37,10 +42,14 @@ pub fn encode_snapshot(state: &Snapshot, out: &mut dyn Write) -> io::Result<()> 
     let header = log::StateHeader {
         version: state.version(),
         object_count,
+        request_count: state.requests().len() as u64,
     };
     write_message(&header, out)?;
     for object in Kind::ALL.iter().flat_map(|kind| state.list(*kind, None)) {
         write_message(&object.to_wire(), out)?;
+    }
+    for (request_id, done) in state.requests().iter() {
+        write_message(&done.to_wire(request_id), out)?;
     }
     Ok(())
 }
@@ -53,6 +62,11 @@ impl Snapshot {
         for _ in 0..header.object_count {
             let wire: api::Object = read_message(bytes)?;
             state.restore(Object::from_wire(wire).ok_or(DamagedSnapshot::UnknownKind)?);
+        }
+        for _ in 0..header.request_count {
+            let wire: log::DoneRequest = read_message(bytes)?;
+            let (request_id, done) = Done::from_wire(&wire)?;
+            state.requests_mut().remember(request_id, done);
         }
         Ok(state)
     }

@@ -8,6 +8,7 @@ use imbl::OrdMap;
 
 use super::history::{Change, History};
 use super::index::Index;
+use super::requests::{Done, RequestId, Requests};
 use super::usage::Usage;
 use super::write::version_of;
 
@@ -18,6 +19,7 @@ pub struct Snapshot {
     tables: [OrdMap<Key, Object>; Kind::ALL.len()],
     index: Index,
     history: History,
+    requests: Requests,
 }
 
 impl Default for Snapshot {
@@ -33,6 +35,7 @@ impl Snapshot {
             tables: Default::default(),
             index: Index::default(),
             history: History::starting_at(version),
+            requests: Requests::default(),
         }
     }
 
@@ -44,6 +47,19 @@ impl Snapshot {
     /// The recent changes.
     pub fn history(&self) -> &History {
         &self.history
+    }
+
+    /// What a client's request did, if it was carried out and not too long ago.
+    pub fn done(&self, request_id: &RequestId) -> Option<&Done> {
+        self.requests.get(request_id).map(AsRef::as_ref)
+    }
+
+    pub(super) fn requests(&self) -> &Requests {
+        &self.requests
+    }
+
+    pub(super) fn requests_mut(&mut self) -> &mut Requests {
+        &mut self.requests
     }
 
     /// An object by key.

@@ -4,11 +4,14 @@ use bosun_proto::log::{Count, Progress};
 use bosun_proto::scalars::Time;
 use bosun_proto::{Key, Object};
 
+use super::requests::RequestId;
+
 /// One transaction: all of its writes happen, or none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// Chosen by whoever asked.
-    pub request_id: [u8; 16],
+    /// Chosen by whoever asked; a command of a request that was carried out before changes nothing. What is remembered of it is
+    /// what its first write did.
+    pub request_id: RequestId,
     /// The leader's clock when it proposed.
     pub time: Time,
     /// In this order; a later write sees the earlier ones.
@@ -137,6 +140,9 @@ pub enum Reason {
         /// The resource's name.
         resource: String,
     },
+    /// The request was carried out before, by another command; [`super::Snapshot::done`] has what it did. The key is the one
+    /// of the object it was about.
+    DoneBefore,
     /// This version of the program cannot read the command.
     Unreadable,
 }

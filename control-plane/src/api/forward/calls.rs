@@ -6,8 +6,10 @@ use bosun_proto::node::node_agents_server;
 /// How a call that needs the leader may be treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
-    /// One message there and one back; changes something, so it is sent again only when it was surely not done.
+    /// One message there and one back; changes an object. Sent again under its request id, so that it is done once.
     Write,
+    /// One message there and one back; changes the cluster. Sent again only when it was surely not done.
+    Change,
     /// One message there and one back; to do it twice does no harm.
     Harmless,
     /// One message there, a stream back that belongs to one leader: it ends when another one leads.
@@ -20,9 +22,11 @@ pub(super) enum Call {
 pub(super) fn call_of(path: &str) -> Option<Call> {
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
     match (service, method) {
-        (objects_server::SERVICE_NAME, "Create" | "Update" | "UpdateStatus" | "Patch" | "Delete")
-        | (cluster_server::SERVICE_NAME, "JoinServer" | "RemoveServer" | "TransferLeader") => {
+        (objects_server::SERVICE_NAME, "Create" | "Update" | "UpdateStatus" | "Patch" | "Delete") => {
             Some(Call::Write)
+        }
+        (cluster_server::SERVICE_NAME, "JoinServer" | "RemoveServer" | "TransferLeader") => {
+            Some(Call::Change)
         }
         // Sessions with agents live in the leader's memory, and output is asked for within them.
         (objects_server::SERVICE_NAME, "Logs") | (node_agents_server::SERVICE_NAME, "Session") => {
@@ -43,7 +47,7 @@ mod tests {
         for (path, call) in [
             ("/bosun.api.v1.Objects/Create", Some(Call::Write)),
             ("/bosun.api.v1.Objects/Logs", Some(Call::Subscription)),
-            ("/bosun.api.v1.Cluster/RemoveServer", Some(Call::Write)),
+            ("/bosun.api.v1.Cluster/RemoveServer", Some(Call::Change)),
             ("/bosun.node.v1.NodeAgents/Heartbeat", Some(Call::Harmless)),
             ("/bosun.node.v1.NodeAgents/SendLogs", Some(Call::Upload)),
             ("/bosun.api.v1.Objects/List", None),

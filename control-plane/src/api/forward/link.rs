@@ -17,14 +17,14 @@ const KEEPALIVE_MAX: Duration = Duration::from_secs(2);
 
 /// The connection to the present leader; one for all requests. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct LeaderLink {
+pub(super) struct LeaderLink {
     network: Arc<dyn Network>,
     /// The leader's address with the channel to it. Streams over an earlier one go on by themselves.
     present: Arc<Mutex<Option<(String, Channel)>>>,
 }
 
 impl LeaderLink {
-    pub(crate) fn new(network: Arc<dyn Network>) -> Self {
+    pub(super) fn new(network: Arc<dyn Network>) -> Self {
         Self {
             network,
             present: Arc::default(),
@@ -32,7 +32,7 @@ impl LeaderLink {
     }
 
     /// The channel to a server, made anew when that is not the one of last time. Dials when it is first used.
-    pub(crate) fn to(&self, address: &str) -> Result<Channel, tonic::transport::Error> {
+    pub(super) fn to(&self, address: &str) -> Result<Channel, tonic::transport::Error> {
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, channel)) = present.as_ref().filter(|(known, _)| known == address) {
             return Ok(channel.clone());

@@ -2,8 +2,8 @@
 //!
 //! Works on the HTTP/2 requests beneath gRPC, so it knows no messages: deadlines, metadata, streams in both directions and
 //! trailers pass through, and whoever goes away ends the request at the other end. [`calls`] says what needs the leader.
-//! While no server leads, a request waits about as long as an election takes. It is sent again only when nothing was done:
-//! the leader could not be reached, or the one asked does not lead (any more) and said so.
+//! While no server leads, a request waits about as long as an election takes. It is sent again when nothing was done (the
+//! leader could not be reached, or the one asked does not lead any more and said so), or when to do it twice is to do it once.
 
 mod calls;
 mod content;
@@ -14,10 +14,12 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bosun_core::refusal::Refusal;
-use http::{Request, Response};
+use bosun_host::{Entropy, Host};
+use http::{HeaderValue, Request, Response};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
@@ -25,11 +27,10 @@ use tower::{Service, ServiceExt};
 
 use calls::Call;
 use content::Content;
-pub(crate) use link::LeaderLink;
-use sending::undecided;
+use link::LeaderLink;
 pub(crate) use service::ForwardingLayer;
 
-use super::grpc::{NOT_LED, status_of};
+use super::grpc::{NOT_LED, REQUEST_ID, UNDECIDED, status_of};
 use crate::raft::{Leader, Leadership, NodeId};
 
 /// How long a request waits in all for a leader that takes it: several elections on an idle machine.
@@ -45,6 +46,7 @@ pub(crate) struct Forwarder {
     node_id: NodeId,
     leadership: watch::Receiver<Leadership>,
     link: LeaderLink,
+    entropy: Arc<dyn Entropy>,
 }
 
 /// Who is to answer.
@@ -60,17 +62,18 @@ enum Attempt {
     Answered(Response<Body>),
     /// Nothing was done; the answer to give if it stays at that.
     NotDone(Response<Body>),
-    /// It may have been done, or not.
-    Unknown(String),
+    /// It may have been done, or not; the answer to give if it stays at that.
+    Unknown(Response<Body>),
 }
 
 impl Forwarder {
     /// A forwarder for the server of that number.
-    pub(crate) fn new(node_id: NodeId, leadership: watch::Receiver<Leadership>, link: LeaderLink) -> Self {
+    pub(crate) fn new(node_id: NodeId, leadership: watch::Receiver<Leadership>, host: &Host) -> Self {
         Self {
             node_id,
             leadership,
-            link,
+            link: LeaderLink::new(Arc::clone(&host.network)),
+            entropy: Arc::clone(&host.entropy),
         }
     }
 
@@ -79,14 +82,19 @@ impl Forwarder {
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = std::convert::Infallible> + Clone,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if call == Call::Write && !head.headers.contains_key(REQUEST_ID) {
+            head.headers.insert(REQUEST_ID, self.new_request_id());
+        }
         let was_forwarded = head.headers.contains_key(FORWARDED_BY);
         let mut content = match call {
             Call::Upload => Content::Once(Some(body)),
-            Call::Write | Call::Harmless | Call::Subscription => match Content::keep(body).await {
-                Ok(content) => content,
-                Err(status) => return status.into_http(),
-            },
+            Call::Write | Call::Change | Call::Harmless | Call::Subscription => {
+                match Content::keep(body).await {
+                    Ok(content) => content,
+                    Err(status) => return status.into_http(),
+                }
+            }
         };
         let mut leadership = self.leadership.clone();
         let mut deadline = None;
@@ -107,7 +115,10 @@ impl Forwarder {
                     match attempt {
                         Attempt::Answered(response) => return response,
                         Attempt::NotDone(response) => response,
-                        Attempt::Unknown(why) => return undecided(call, why),
+                        Attempt::Unknown(response) => match call {
+                            Call::Write | Call::Harmless | Call::Subscription => response,
+                            Call::Change | Call::Upload => return response,
+                        },
                     }
                 }
             };
@@ -120,6 +131,12 @@ impl Forwarder {
             // Whatever ends the wait, who leads is looked up again.
             drop(timeout_at(pause, leadership.changed()).await);
         }
+    }
+
+    /// For a client that gave none; it makes the repetitions by this server safe.
+    fn new_request_id(&self) -> HeaderValue {
+        let id = self.entropy.uuid().to_string();
+        HeaderValue::from_str(&id).expect("a UUID is ASCII")
     }
 
     fn answerer(&self, seen: &Leadership) -> Answerer {
@@ -152,8 +169,11 @@ where
 }
 
 fn judged(response: Response<Body>) -> Attempt {
-    if response.headers().contains_key(NOT_LED) {
+    let is_marked = |mark| response.headers().contains_key(mark);
+    if is_marked(NOT_LED) {
         Attempt::NotDone(response)
+    } else if is_marked(UNDECIDED) {
+        Attempt::Unknown(response)
     } else {
         Attempt::Answered(response)
     }

@@ -27,17 +27,17 @@ impl Forwarder {
             Ok(channel) => tokio::select! {
                 answer = channel.oneshot(request) => answer,
                 () = self.led_by_another(leader.node_id, term) => {
-                    return unanswered(leader, "it has lost the lead", &hold);
+                    return unanswered(leader, "it has lost the lead", &hold, call);
                 }
             },
             Err(error) => Err(error),
         };
         let response = match sent {
             Ok(response) => response,
-            Err(error) => return unanswered(leader, &innermost(&error), &hold),
+            Err(error) => return unanswered(leader, &innermost(&error), &hold, call),
         };
         judged(match call {
-            Call::Write | Call::Harmless | Call::Upload => response,
+            Call::Write | Call::Change | Call::Harmless | Call::Upload => response,
             Call::Subscription => {
                 let forwarder = self.clone();
                 let node_id = leader.node_id;
@@ -65,18 +65,21 @@ impl Forwarder {
     }
 }
 
-fn unanswered(leader: &Leader, why: &str, hold: &Hold) -> Attempt {
+fn unanswered(leader: &Leader, why: &str, hold: &Hold, call: Call) -> Attempt {
     let server = &leader.server;
     if !hold.withdraw() {
-        return Attempt::Unknown(format!("the leader, {server}, did not answer: {why}"));
+        let why = format!("the leader, {server}, did not answer: {why}");
+        return Attempt::Unknown(undecided(call, why));
     }
     let message = format!("the leader, {server}, cannot be reached: {why}");
     Attempt::NotDone(status_of(Refusal::NotLed(message)).into_http())
 }
 
-pub(super) fn undecided(call: Call, why: String) -> Response<Body> {
+fn undecided(call: Call, why: String) -> Response<Body> {
     let refusal = match call {
-        Call::Write => Refusal::Undecided(format!("{why}; whether the change was made is not known")),
+        Call::Write | Call::Change => {
+            Refusal::Undecided(format!("{why}; whether the change was made is not known"))
+        }
         Call::Harmless | Call::Subscription | Call::Upload => Refusal::Unavailable(why),
     };
     status_of(refusal).into_http()

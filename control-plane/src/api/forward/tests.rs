@@ -22,6 +22,8 @@ use super::*;
 use crate::raft::Server;
 
 const CREATE: &str = "/bosun.api.v1.Objects/Create";
+const REMOVE: &str = "/bosun.api.v1.Cluster/RemoveServer";
+const SEND_LOGS: &str = "/bosun.node.v1.NodeAgents/SendLogs";
 const HEARTBEAT: &str = "/bosun.node.v1.NodeAgents/Heartbeat";
 const SESSION: &str = "/bosun.node.v1.NodeAgents/Session";
 const LIST: &str = "/bosun.api.v1.Objects/List";
@@ -110,7 +112,14 @@ where
         }
     });
     let (lead, leadership) = watch::channel(led_by(node_id, leader));
-    let forwarder = Forwarder::new(node_id, leadership, LeaderLink::new(network.clone()));
+    let forwarder = Forwarder::new(
+        node_id,
+        leadership,
+        &Host {
+            network: network.clone(),
+            ..bosun_host::testing::host(node_id, bosun_host::WallTime::UNIX_EPOCH).0
+        },
+    );
     let service = ForwardingLayer(forwarder).layer(Routes::new(inner));
     let (sender, mut receiver) = mpsc::unbounded_channel();
     network
@@ -223,11 +232,11 @@ async fn a_forwarded_request_goes_no_further_and_is_done_once_when_the_leader_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lead_lost_meanwhile_leaves_a_write_undecided_and_ends_streams() {
+async fn a_lead_lost_meanwhile_leaves_a_change_undecided_and_ends_streams() {
     let network = Arc::new(Pipes::default());
     let here = peer(&network, 1, Some(2), good);
     let leader = peer(&network, 2, Some(2), silence);
-    for (path, code) in [(CREATE, Code::DeadlineExceeded), (HEARTBEAT, Code::Unavailable)] {
+    for (path, code) in [(REMOVE, Code::DeadlineExceeded), (SEND_LOGS, Code::Unavailable)] {
         let before = asked(&leader);
         let (answer, ()) = tokio::join!(here.ask(path), async {
             while asked(&leader) == before {
@@ -243,6 +252,25 @@ async fn a_lead_lost_meanwhile_leaves_a_write_undecided_and_ends_streams() {
     let session = here.ask(SESSION).await;
     here.lead.send_replace(led_by(1, Some(2)));
     assert_eq!(read(session).await.1, Code::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_leader_died_is_repeated_at_the_next_under_the_same_id() {
+    let network = Arc::new(Pipes::default());
+    let here = peer(&network, 1, Some(2), good);
+    let old = peer(&network, 2, Some(2), silence);
+    let new = peer(&network, 3, Some(3), good);
+    let (answer, ()) = tokio::join!(here.ask(CREATE), async {
+        while asked(&old) == 0 {
+            tokio::task::yield_now().await;
+        }
+        here.lead.send_replace(led_by(1, None));
+        tokio::time::sleep(LEADER_SEARCH_MAX / 2).await;
+        here.lead.send_replace(led_by(1, Some(3)));
+    });
+    assert_eq!(read(answer).await.1, Code::Ok);
+    let id_of = |peer: &Peer| peer.asked.lock().unwrap()[0].1[REQUEST_ID].clone();
+    assert_eq!(id_of(&old), id_of(&new));
 }
 
 #[tokio::test]

@@ -6,5 +6,5 @@ pub(crate) mod newcomer;
 mod objects;
 
 pub(crate) use cluster::ClusterService;
-pub(crate) use convert::{NOT_LED, status_of};
+pub(crate) use convert::{NOT_LED, REQUEST_ID, UNDECIDED, status_of};
 pub(crate) use objects::ObjectsService;

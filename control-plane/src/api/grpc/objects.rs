@@ -10,7 +10,7 @@ use bosun_proto::{Object, api};
 use futures::{Stream, stream};
 use tonic::{Request, Response, Status};
 
-use super::convert::{freshness_of, key_of, kind_of, object_of, status_of};
+use super::convert::{freshness_of, key_of, kind_of, object_of, request_id_of, status_of};
 use crate::api::freshness::Freshness;
 use crate::api::list::{self, Page, Selection, Start};
 use crate::api::logs::Logs;
@@ -116,33 +116,41 @@ impl Objects for ObjectsService {
         &self,
         request: Request<api::CreateRequest>,
     ) -> Result<Response<api::WriteResponse>, Status> {
+        let request_id = request_id_of(request.metadata()).map_err(status_of)?;
         let request = request.into_inner();
         let object = object_of(request.object).map_err(status_of)?;
-        written(self.verbs.create(object, request.dry_run).await)
+        written(self.verbs.create(request_id, object, request.dry_run).await)
     }
 
     async fn update(
         &self,
         request: Request<api::UpdateRequest>,
     ) -> Result<Response<api::WriteResponse>, Status> {
+        let request_id = request_id_of(request.metadata()).map_err(status_of)?;
         let request = request.into_inner();
         let object = object_of(request.object).map_err(status_of)?;
-        written(self.verbs.update(object, request.dry_run).await)
+        written(self.verbs.update(request_id, object, request.dry_run).await)
     }
 
     async fn update_status(
         &self,
         request: Request<api::UpdateRequest>,
     ) -> Result<Response<api::WriteResponse>, Status> {
+        let request_id = request_id_of(request.metadata()).map_err(status_of)?;
         let request = request.into_inner();
         let object = object_of(request.object).map_err(status_of)?;
-        written(self.verbs.update_status(object, request.dry_run).await)
+        written(
+            self.verbs
+                .update_status(request_id, object, request.dry_run)
+                .await,
+        )
     }
 
     async fn patch(
         &self,
         request: Request<api::PatchRequest>,
     ) -> Result<Response<api::WriteResponse>, Status> {
+        let request_id = request_id_of(request.metadata()).map_err(status_of)?;
         let request = request.into_inner();
         let key = key_of(request.kind, &request.namespace, &request.name).map_err(status_of)?;
         let patch_type = match request.r#type() {
@@ -156,7 +164,14 @@ impl Objects for ObjectsService {
         };
         written(
             self.verbs
-                .patch(&key, patch_type, &request.patch, request.status, request.dry_run)
+                .patch(
+                    request_id,
+                    &key,
+                    patch_type,
+                    &request.patch,
+                    request.status,
+                    request.dry_run,
+                )
                 .await,
         )
     }
@@ -165,6 +180,7 @@ impl Objects for ObjectsService {
         &self,
         request: Request<api::DeleteRequest>,
     ) -> Result<Response<api::DeleteResponse>, Status> {
+        let request_id = request_id_of(request.metadata()).map_err(status_of)?;
         let request = request.into_inner();
         let key = key_of(request.kind, &request.namespace, &request.name).map_err(status_of)?;
         let request = DeleteRequest {
@@ -175,7 +191,7 @@ impl Objects for ObjectsService {
             object,
             gone,
             warnings,
-        } = self.verbs.delete(&request).await.map_err(status_of)?;
+        } = self.verbs.delete(request_id, &request).await.map_err(status_of)?;
         Ok(Response::new(api::DeleteResponse {
             object: Some(object.to_wire()),
             gone,

@@ -46,8 +46,11 @@ pub(super) fn wait_until(scene: &Scene<'_>) -> Option<Time> {
     (!ends.is_empty() && retry > scene.now).then_some(retry)
 }
 
+/// Waiting spares the cluster work that fails again and again. What was lost with its node did not fail by itself, and there is
+/// nothing to wait for: Kubernetes waits here, too, and the work of a dead node stands still for a while longer.
 fn counts(scene: &Scene<'_>, pod: &Arc<Pod>) -> bool {
-    failure_policy::decide(scene.job, pod).is_none_or(|decision| decision.action != Action::Ignore)
+    let ignored = || failure_policy::decide(scene.job, pod).is_some_and(|it| it.action == Action::Ignore);
+    !pod::is_disrupted(pod) && !ignored()
 }
 
 fn last_success(scene: &Scene<'_>) -> Option<Time> {

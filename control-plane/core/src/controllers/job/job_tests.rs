@@ -6,6 +6,7 @@ use bosun_proto::{Kind, Resource};
 
 use super::*;
 use crate::kinds::pod;
+use crate::liveness::Standing;
 use crate::state::Write;
 use crate::testing::Fixture;
 
@@ -211,6 +212,32 @@ fn pods_decided_on_for_a_job_that_ends_meanwhile_are_not_made() {
     fixture.delete(&key(), Some("Foreground"));
     assert!(fixture.execute(plan.writes).is_err());
     assert_eq!(fixture.pods(), []);
+}
+
+#[test]
+fn pods_lost_with_their_node_are_made_anew_at_once_and_those_that_failed_are_not() {
+    let mut fixture = with_job("completions: 4, parallelism: 4");
+    fixture.settle();
+    let names = |fixture: &Fixture| -> Vec<String> {
+        let pods = fixture.pods_of(Kind::Job, "x");
+        let open = pods.iter().filter(|pod| pod::spec(pod).node_name != "n1");
+        open.map(|pod| pod.metadata().name.clone()).collect()
+    };
+    for pod in fixture.pods_of(Kind::Job, "x") {
+        fixture.run(&pod.metadata().name);
+    }
+    fixture.add_node("n2", &[("cpu", "8"), ("memory", "8Gi"), ("pods", "110")]);
+    fixture.find_node("n1", Standing::Lost);
+    fixture.settle();
+    let replaced = names(&fixture);
+    assert_eq!(replaced.len(), 4);
+
+    fixture.run(&replaced[0]);
+    fixture.fail(&replaced[0]);
+    fixture.settle();
+    assert_eq!(names(&fixture).len(), 4, "the next one has to wait");
+    fixture.advance(10);
+    assert_eq!(names(&fixture).len(), 5);
 }
 
 #[test]

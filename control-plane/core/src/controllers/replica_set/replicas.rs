@@ -255,9 +255,8 @@ impl<'a> Decision<'a> {
 
 /// Until when a pod that failed early is not replaced; `None` for one that may be at once, as are those lost with their node.
 fn holds_place_until(pod: &Pod) -> Option<Time> {
-    let is_lost = pod::condition(pod, "DisruptionTarget").is_some_and(|condition| condition.status == "True");
     let created = pod.metadata().creation_timestamp?;
     let until = created.plus_seconds(EARLY_FAILURE_SECONDS);
     let failed = pod::status(pod).phase == pod::phase::FAILED && !pod::is_ending(pod);
-    (failed && !is_lost && pod::finished_at(pod)? < until).then_some(until)
+    (failed && !pod::is_disrupted(pod) && pod::finished_at(pod)? < until).then_some(until)
 }

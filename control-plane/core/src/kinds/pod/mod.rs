@@ -145,6 +145,11 @@ pub fn condition<'a>(pod: &'a Pod, condition_type: &str) -> Option<&'a PodCondit
         .find(|condition| condition.r#type == condition_type)
 }
 
+/// Whether something outside of the pod ended it, such as the loss of its node. It says nothing about the pod itself.
+pub fn is_disrupted(pod: &Pod) -> bool {
+    condition(pod, "DisruptionTarget").is_some_and(|condition| condition.status == "True")
+}
+
 /// Puts a condition in the place of the one of its type. While the condition's status stays the same, so does its
 /// lastTransitionTime.
 pub fn set_condition(status: &mut PodStatus, mut condition: PodCondition) {

@@ -60,6 +60,12 @@ pub(crate) enum Verb {
     Delete(verbs::delete::Args),
     /// Set how many pods a ReplicaSet or a Job runs
     Scale(verbs::scale::Args),
+    /// Keep new pods away from nodes
+    Cordon(verbs::cordon::Args),
+    /// Let nodes take new pods again
+    Uncordon(verbs::cordon::Args),
+    /// Cordon nodes and delete the pods on them, so that their owners make them anew elsewhere
+    Drain(verbs::drain::Args),
     /// Wait until objects are in a certain state
     Wait(verbs::wait::Args),
     /// Run a server of the control plane
@@ -114,6 +120,9 @@ mod tests {
             "delete pods --all --grace-period=0 --force",
             "scale rs/x --replicas=3",
             "scale --replicas=3 rs x",
+            "cordon n-1 node/n-2",
+            "uncordon n-1",
+            "drain n-1 --force --ignore-daemonsets --delete-emptydir-data --grace-period=-1 --timeout=60s",
             "wait --for=condition=Complete job/x --timeout=10s",
             "wait --for=delete pod/x",
             "run a.yaml b.yaml --keep",
@@ -142,6 +151,8 @@ mod tests {
             "get pods -A -n x",
             "wait pod/x",
             "scale rs/x",
+            "cordon",
+            "drain n --grace-period=-2",
             "up --listen nowhere",
             "logs x --tail=many",
             "completion cmd",

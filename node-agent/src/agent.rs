@@ -57,7 +57,10 @@ pub async fn run<R: Runtime>(config: Config, host: Host, runtime: R) -> Result<(
     let lease = Arc::new(LeaseKeeper::new(Arc::clone(&host.clock), move |until| {
         fencing.extend_lease(until);
     }));
-    let servers = Arc::new(KnownServers::new(config.servers.clone()));
+    let servers = Arc::new(KnownServers::new(
+        config.servers.clone(),
+        config.insecure_plaintext,
+    ));
     let outbox = Arc::new(Outbox::default());
     let keeper = SessionKeeper {
         host: host.clone(),
@@ -355,3 +358,7 @@ fn event_report(record: &PodRecord, note: life::Note, now: WallTime) -> EventRep
 #[cfg(test)]
 #[path = "agent_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "agent_fencing_tests.rs"]
+mod fencing_tests;

@@ -98,7 +98,7 @@ impl Config {
 }
 
 /// Whether `HOST:PORT` surely never leaves this machine. A name may lead anywhere, only "localhost" is taken at its word.
-fn is_loopback(address: &str) -> bool {
+pub(crate) fn is_loopback(address: &str) -> bool {
     let plain = address.strip_prefix("http://").unwrap_or(address);
     let host = plain.rsplit_once(':').map_or(plain, |(host, _)| host);
     let number = host.trim_start_matches('[').trim_end_matches(']');

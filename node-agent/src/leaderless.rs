@@ -19,13 +19,13 @@ use crate::lease::{Lease, LeaseKeeper};
 use crate::session::Servers;
 
 /// How long a round of questions lasts; later answers do not count.
-const ROUND_MAX: Duration = Duration::from_secs(1);
+pub const ROUND_MAX: Duration = Duration::from_secs(1);
 /// How long a sleep lasts at most, because timers stand still while the machine is suspended and leases do not.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// Whether the answers of one round say that no leader can have been in touch with its majority since the round began: a
 /// majority of one and the same set of voters knows none. While voters change, a majority of the old and of the new.
-pub(crate) fn vouch<'a>(answers: impl IntoIterator<Item = &'a LeaderContactResponse>) -> bool {
+pub fn vouch<'a>(answers: impl IntoIterator<Item = &'a LeaderContactResponse>) -> bool {
     // By voters: the entry that made them, and their sets.
     let mut groups: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
     for answer in answers.into_iter().filter(|answer| answer.knows_no_leader) {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// The right to run fenced pods for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lease {
+pub struct Lease {
     /// From when it counts.
     since: Instant,
     /// How long it runs.
@@ -26,7 +26,7 @@ pub(crate) struct Lease {
 
 impl Lease {
     /// A leader has answered what was sent at `sent_at`. An answer that came late never shortens the lease.
-    fn granted(previous: Option<Self>, sent_at: Instant, duration: Duration, session: u64) -> Self {
+    pub fn granted(previous: Option<Self>, sent_at: Instant, duration: Duration, session: u64) -> Self {
         let continued = previous.filter(|previous| sent_at < previous.ends());
         let since = continued.map_or(sent_at, |previous| previous.since.max(sent_at));
         Self {
@@ -43,7 +43,8 @@ impl Lease {
 
     /// A majority has said, in a round of questions that began at `began` and has just ended, that there is no leader.
     /// That cannot revive a lease that ran out: somebody may have counted on it.
-    fn prolonged(self, began: Instant, now: Instant) -> Self {
+    #[must_use]
+    pub fn prolonged(self, began: Instant, now: Instant) -> Self {
         if self.runs(now) {
             Self {
                 since: self.since.max(began),
@@ -55,17 +56,17 @@ impl Lease {
     }
 
     /// When it runs out.
-    pub(crate) fn ends(&self) -> Instant {
+    pub fn ends(&self) -> Instant {
         self.since + self.duration
     }
 
     /// Whether it still runs.
-    pub(crate) fn runs(&self, now: Instant) -> bool {
+    pub fn runs(&self, now: Instant) -> bool {
         now < self.ends()
     }
 
     /// When to look for another way to lengthen it: a quarter of it has passed without an answer of a leader.
-    pub(crate) fn doubtful_at(&self) -> Instant {
+    pub fn doubtful_at(&self) -> Instant {
         self.since + self.duration / 4
     }
 }
@@ -124,17 +125,17 @@ impl LeaseKeeper {
 
 /// What is to be done with fenced pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// Those that run must be stopped at once.
-    pub(crate) stop: bool,
+    pub stop: bool,
     /// From now on they may be started.
-    pub(crate) begin: bool,
+    pub begin: bool,
 }
 
 /// Whether the agent may start fenced pods: while a lease runs, and once it has heard everything it shall run from the
 /// server that granted the first of that lease. Before that it may hold pods that were given up while it was cut off.
 #[derive(Debug, Default)]
-pub(crate) struct Trust {
+pub struct Trust {
     /// The lease ran when last looked at, and was of this generation.
     ran: Option<u64>,
     /// The session whose full set is complete; `None` while it is arriving.
@@ -144,27 +145,27 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// A session has begun; its full set follows.
-    pub(crate) fn opened(&mut self) {
+    pub fn opened(&mut self) {
         self.complete = None;
     }
 
     /// The full set of that session is complete.
-    pub(crate) fn completed(&mut self, session: u64) {
+    pub fn completed(&mut self, session: u64) {
         self.complete = Some(session);
     }
 
     /// Whether fenced pods may be started.
-    pub(crate) fn may_start(&self) -> bool {
+    pub fn may_start(&self) -> bool {
         self.trusted
     }
 
     /// Whether the lease ran when last looked at.
-    pub(crate) fn saw_it_run(&self) -> bool {
+    pub fn saw_it_run(&self) -> bool {
         self.ran.is_some()
     }
 
     /// Takes the lease as it is at `now` into account.
-    pub(crate) fn look(&mut self, lease: Option<Lease>, now: Instant) -> Verdict {
+    pub fn look(&mut self, lease: Option<Lease>, now: Instant) -> Verdict {
         let running = lease.filter(|lease| lease.runs(now));
         let runs = running.map(|lease| lease.generation);
         let mut verdict = Verdict::default();

@@ -20,6 +20,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use crate::AgentError;
+use crate::config::is_loopback;
 use crate::lease::LeaseKeeper;
 
 /// The pause after the first failed attempt; it doubles.
@@ -46,17 +47,20 @@ pub(crate) struct Servers {
 /// The servers that an agent knows: those of its settings, and those it hears of.
 pub(crate) struct KnownServers {
     configured: Vec<String>,
+    /// Whether those on other machines may be talked to.
+    insecure_plaintext: bool,
     known: watch::Sender<Servers>,
 }
 
 impl KnownServers {
-    pub(crate) fn new(configured: Vec<String>) -> Self {
+    pub(crate) fn new(configured: Vec<String>, insecure_plaintext: bool) -> Self {
         let known = Servers {
             version: 0,
             addresses: configured.clone(),
         };
         Self {
             configured,
+            insecure_plaintext,
             known: watch::Sender::new(known),
         }
     }
@@ -76,7 +80,8 @@ impl KnownServers {
         }
         let mut addresses = self.configured.clone();
         for server in servers {
-            if !addresses.contains(&server) && parse_addresses(&server).is_ok() {
+            let allowed = self.insecure_plaintext || is_loopback(&server);
+            if allowed && !addresses.contains(&server) && parse_addresses(&server).is_ok() {
                 addresses.push(server);
             }
         }

@@ -74,9 +74,9 @@ enum Cascade {
 }
 
 /// What was deleted and is awaited.
-struct Ending {
-    key: Key,
-    uid: String,
+pub(super) struct Ending {
+    pub(super) key: Key,
+    pub(super) uid: String,
 }
 
 /// Deletes what was asked for.
@@ -211,7 +211,8 @@ async fn wait(client: &Client, endings: Vec<Ending>, timeout: Duration) -> Resul
     result
 }
 
-async fn gone(client: &Client, ending: &Ending) -> Result<()> {
+/// Waits until it is gone, or has made room for another of its name.
+pub(super) async fn gone(client: &Client, ending: &Ending) -> Result<()> {
     let query = Query::new(ending.key.kind, &ending.key.namespace).named(&ending.key.name);
     let mut follow = client.follow(query);
     let mut caught_up = false;

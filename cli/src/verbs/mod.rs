@@ -3,9 +3,11 @@
 pub(crate) mod agent;
 pub(crate) mod apply;
 pub(crate) mod completion;
+pub(crate) mod cordon;
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod describe;
+pub(crate) mod drain;
 pub(crate) mod files;
 pub(crate) mod get;
 pub(crate) mod logs;

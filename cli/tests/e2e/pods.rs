@@ -205,3 +205,37 @@ fn a_pod_that_fits_nowhere_says_why() {
     assert!(described.contains("0/1 nodes"), "{described}");
     assert_eq!(cluster.get("pod/homeless")["status"]["phase"], "Pending");
 }
+
+#[test]
+fn a_node_is_cordoned_drained_and_taken_back() {
+    let cluster = Cluster::up();
+    let node = cluster.get("nodes")["items"][0]["metadata"]["name"].clone();
+    let node = node.as_str().expect("the cluster has a node").to_owned();
+    cluster.apply(pod("bare", WAIT));
+    cluster.wait_field("pod/bare", ".status.phase", "Running");
+    assert_eq!(
+        cluster.ok(&format!("cordon {node}")),
+        format!("node/{node} cordoned\n")
+    );
+    assert_eq!(
+        cluster.ok(&format!("cordon node/{node}")),
+        format!("node/{node} already cordoned\n")
+    );
+    assert!(cluster.ok("get nodes").contains("Ready,SchedulingDisabled"));
+    cluster.bosun(&format!("drain {node}")).refused(&[
+        "stays cordoned",
+        "cannot delete Pods that declare no controller (use --force to override): default/bare",
+    ]);
+    let drained = cluster.ok(&format!("drain {node} --force --grace-period=1"));
+    let expected = format!(
+        "node/{node} already cordoned\nevicting pod default/bare\npod/bare evicted\nnode/{node} drained\n"
+    );
+    assert_eq!(drained, expected);
+    cluster.apply(pod("later", "true"));
+    cluster.wait_field("pod/later", ".status.conditions[0].reason", "Unschedulable");
+    assert_eq!(
+        cluster.ok(&format!("uncordon {node}")),
+        format!("node/{node} uncordoned\n")
+    );
+    cluster.wait_field("pod/later", ".status.phase", "Succeeded");
+}

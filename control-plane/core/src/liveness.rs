@@ -140,13 +140,13 @@ impl Liveness {
             .collect()
     }
 
-    /// The nodes whose standing is written down as this one.
-    pub fn settled_as(&self, standing: Standing) -> impl Iterator<Item = &str> {
-        let settled = move |watched: &Watched| watched.settled == standing;
-        self.nodes
+    /// The nodes that are written down as anything but heard.
+    pub fn unheard(&self) -> impl Iterator<Item = (&str, Standing)> {
+        let nodes = self
+            .nodes
             .iter()
-            .filter(move |(_, watched)| settled(watched))
-            .map(|(node, _)| node.as_str())
+            .map(|(node, watched)| (node.as_str(), watched.settled));
+        nodes.filter(|(_, settled)| *settled != Standing::Heard)
     }
 
     /// The standing of a node is written down; until this is called, [`Self::due`] names it again.
@@ -257,7 +257,8 @@ mod tests {
         );
         assert_eq!(turn(&mut liveness, 106), one("node-0007", Silent));
         assert_eq!(turn(&mut liveness, 111).len(), 4_999);
-        assert_eq!(liveness.settled_as(Lost).count(), 4_999);
+        let lost = liveness.unheard().filter(|(_, standing)| *standing == Lost);
+        assert_eq!((lost.count(), liveness.unheard().count()), (4_999, 5_000));
         assert_eq!(liveness.next_deadline(seconds(111)), Some(seconds(113)));
     }
 

@@ -51,7 +51,7 @@ struct Eye<'a> {
     liveness: Liveness,
     /// Since when the contact with the majority is unbroken, as of the last look; `None` when there was none.
     contact: Option<Instant>,
-    /// The version at which the lost nodes had nothing left to give up.
+    /// The version up to which what is written goes with the standings.
     swept: u64,
 }
 
@@ -118,14 +118,16 @@ impl<'a> Eye<'a> {
         }
         let snapshot = self.replica.snapshot();
         if snapshot.version() != self.swept {
-            let with_new_pods: Vec<_> = self
+            let again: Vec<_> = self
                 .liveness
-                .settled_as(Standing::Lost)
-                .filter(|node| !due.iter().any(|(other, _)| other == node))
-                .filter(|node| node_lifecycle::has_unfinished_pods(&snapshot, node))
-                .map(|node| (node.to_owned(), Standing::Lost))
+                .unheard()
+                .filter(|(node, _)| !due.iter().any(|(other, _)| other == node))
+                .filter(|(node, standing)| {
+                    node_lifecycle::has_to_be_written_again(&snapshot, node, *standing)
+                })
+                .map(|(node, standing)| (node.to_owned(), standing))
                 .collect();
-            due.extend(with_new_pods);
+            due.extend(again);
             self.swept = snapshot.version();
         }
         let eye = &*self;

@@ -30,12 +30,13 @@ pub struct QuorumContact {
 
 /// What the raft library knows of a leader's majority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) term: u64,
+pub struct Seen {
+    /// The term of the lead.
+    pub term: u64,
     /// This server is the only voter.
-    pub(super) alone: bool,
+    pub alone: bool,
     /// When the calls were sent that a majority has answered last.
-    pub(super) acknowledged: Option<Instant>,
+    pub acknowledged: Option<Instant>,
 }
 
 impl QuorumContact {
@@ -46,7 +47,7 @@ impl QuorumContact {
 
     /// The contact at `now`, after `previous`. It is a new one when the previous was not certain any more, even if only for
     /// a moment: nobody can say what happened meanwhile.
-    pub(super) fn next(previous: Option<Self>, seen: Seen, patience: Duration, now: Instant) -> Option<Self> {
+    pub fn next(previous: Option<Self>, seen: Seen, patience: Duration, now: Instant) -> Option<Self> {
         let until = if seen.alone {
             None
         } else {
@@ -70,19 +71,22 @@ impl QuorumContact {
 /// When this server last accepted a call of a leader, or as leader was answered by a majority. After a restart, when it
 /// started: what was before is forgotten.
 #[derive(Clone, Debug)]
-pub(super) struct LastContact(Arc<Mutex<Instant>>);
+pub struct LastContact(Arc<Mutex<Instant>>);
 
 impl LastContact {
-    pub(super) fn starting_at(now: Instant) -> Self {
+    /// No contact yet.
+    pub fn starting_at(now: Instant) -> Self {
         Self(Arc::new(Mutex::new(now)))
     }
 
-    pub(super) fn note(&self, at: Instant) {
+    /// There was contact at this time.
+    pub fn note(&self, at: Instant) {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *last = (*last).max(at);
     }
 
-    pub(super) fn silence(&self, now: Instant) -> Duration {
+    /// For how long there was none.
+    pub fn silence(&self, now: Instant) -> Duration {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         now.saturating_duration_since(*last)
     }

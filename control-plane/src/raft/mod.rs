@@ -41,7 +41,7 @@ use std::io::{self, Read, Write};
 
 use bosun_proto::log::Entry;
 
-pub use contact::{CLOCK_DRIFT_PERCENT, LeaderContact, QuorumContact};
+pub use contact::{CLOCK_DRIFT_PERCENT, LastContact, LeaderContact, QuorumContact, Seen as SeenQuorum};
 pub use error::{ProposeError, ReadError, StartError};
 pub use leadership::{Leader, Leadership};
 pub use membership::{ChangeError, Member, Members, MembershipChange};

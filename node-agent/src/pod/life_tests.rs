@@ -2,7 +2,7 @@
 
 use bosun_proto::core_v1::PodStatus;
 
-use super::life::{Step, advance, remove};
+use super::life::{Step, advance, fence, remove};
 use super::status::status;
 use super::testing::{at, node, pod};
 use super::*;
@@ -639,4 +639,39 @@ fn without_a_runtime_record_the_reported_status_counts() {
     life.step();
     let mut life = reported(life);
     assert_eq!(life.step(), "start a/0");
+}
+
+#[test]
+fn a_pod_whose_lease_ran_out_ends_without_grace_never_restarts_and_says_why() {
+    let mut life = simple("Always");
+    life.record.held = true;
+    assert_eq!((life.step(), life.record.has_begun()), (String::new(), false));
+    life.record.held = false;
+    assert_eq!(life.at(1).step(), "start a/0");
+    life.started("a");
+    assert!(life.record.has_begun());
+    fence(&mut life.record, at(5));
+    assert_eq!(life.at(5).step(), "kill a/0");
+    assert_eq!(life.phase(), (Phase::Running, false));
+    assert_eq!(life.ended("a", 137), "");
+    assert_eq!(life.phase(), (Phase::Failed, true));
+    assert_eq!(life.status().reason, "NodeLost");
+    let conditions = life.status().conditions;
+    let target = conditions.last().unwrap();
+    assert_eq!(
+        (target.r#type.as_str(), target.status.as_str()),
+        ("DisruptionTarget", "True")
+    );
+    // One that was ending anyway keeps its cause and loses its grace.
+    let mut life = simple("Never");
+    life.step();
+    life.started("a");
+    assert_eq!(life.delete(30), "term a/0");
+    fence(&mut life.record, at(2));
+    assert_eq!(life.at(2).step(), "kill a/0");
+    life.ended("a", 137);
+    assert_eq!(
+        (life.phase(), life.status().reason),
+        ((Phase::Failed, true), String::new())
+    );
 }

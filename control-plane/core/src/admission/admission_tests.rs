@@ -6,6 +6,7 @@ use bosun_proto::meta_v1::{DeleteOptions, ObjectMeta, Preconditions};
 use bosun_proto::{Key, Kind, Object, Resource};
 
 use super::*;
+use crate::liveness::Standing;
 use crate::refusal::Refusal;
 use crate::state::Snapshot;
 use crate::testing::Fixture;
@@ -354,4 +355,28 @@ fn the_default_namespace_cannot_be_deleted() {
     };
     let refusal = delete(&fixture.snapshot(), &request, fixture.now()).map(|_| ());
     assert!(matches!(refusal, Err(Refusal::Forbidden(..))), "{refusal:?}");
+}
+
+#[test]
+fn a_node_is_not_forgotten_while_a_pod_that_must_not_run_twice_may_run_there() {
+    let mut fixture = Fixture::with_node();
+    let pod = |name: &str, choice: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  annotations:\n    bosun.dev/on-node-loss: {choice}\nspec:\n  \
+             containers:\n  - name: main\n    image: busybox\n    command: [sleep]\n"
+        )
+    };
+    fixture.apply(&pod("keeps", "keep"));
+    fixture.apply(&pod("stops", "stop"));
+    fixture.settle();
+    let mut request = delete_request(Kind::Node, "n1", DeleteOptions::default());
+    request.key.namespace.clear();
+    let refusal = delete(&fixture.snapshot(), &request, fixture.now()).expect_err("a fenced pod is on it");
+    let message = refusal.to_string();
+    assert!(
+        matches!(refusal, Refusal::Conflict(..)) && message.contains("stops") && message.contains("drain"),
+        "{message}"
+    );
+    fixture.find_node("n1", Standing::Lost);
+    assert!(delete(&fixture.snapshot(), &request, fixture.now()).is_ok());
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bosun_proto::core_v1::Pod;
 use bosun_proto::meta_v1::DeleteOptions;
+use bosun_proto::node_loss::is_fenced;
 use bosun_proto::scalars::Time;
-use bosun_proto::{Key, Kind, Object};
+use bosun_proto::{Key, Kind, Object, Resource};
 
 use super::Admitted;
 use crate::kinds::pod;
@@ -52,6 +53,16 @@ pub fn delete(snapshot: &Snapshot, request: &DeleteRequest, now: Time) -> Result
         let message = "this namespace may not be deleted; delete what is in it instead".to_owned();
         return Err(Refusal::Forbidden(key.clone(), message));
     }
+    if key.kind == Kind::Node
+        && let Some(pod) = snapshot.pods_on(&key.name).find(|pod| may_still_run(pod))
+    {
+        let message = format!(
+            "pod {} may still run there and must not run twice, so the node cannot be forgotten: drain the node first, or \
+             wait until it is lost and its pods are given up",
+            pod.key()
+        );
+        return Err(Refusal::Conflict(key.clone(), message));
+    }
     if let Some(seconds) = options.grace_period_seconds
         && !(0..=GRACE_SECONDS_MAX).contains(&seconds)
     {
@@ -69,6 +80,11 @@ pub fn delete(snapshot: &Snapshot, request: &DeleteRequest, now: Time) -> Result
         object,
         warnings: warning.into_iter().collect(),
     })
+}
+
+/// A fenced pod that has not finished: only its node knows when it stops.
+fn may_still_run(pod: &Pod) -> bool {
+    is_fenced(pod) && !pod::is_finished(pod)
 }
 
 fn check_preconditions(stored: &Object, options: &DeleteOptions) -> Result<(), Refusal> {

@@ -277,11 +277,16 @@ fn pods_of_a_deleted_job_lose_the_finalizer_that_waits_for_its_count() {
 #[test]
 fn pods_of_a_node_that_was_removed_are_lost_and_counted() {
     let mut fixture = Fixture::with_node();
+    // A node with fenced pods could not be removed.
     fixture.apply(
-        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: work\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      \
-         containers:\n      - name: main\n        image: busybox\n        command: [work]\n",
+        "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: work\nspec:\n  template:\n    metadata:\n      annotations:\n        \
+         bosun.dev/on-node-loss: keep\n    spec:\n      restartPolicy: Never\n      containers:\n      - name: main\n        \
+         image: busybox\n        command: [work]\n",
     );
-    add_pod(&mut fixture, "ends", &[]);
+    fixture.apply(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: ends\n  annotations:\n    bosun.dev/on-node-loss: keep\nspec:\n  \
+         containers:\n  - name: main\n    image: busybox\n    command: [work]\n",
+    );
     fixture.settle();
     fixture.delete(&pod_key("ends"), None);
     fixture.delete(&Key::new(Kind::Node, "", "n1"), None);

@@ -71,9 +71,17 @@ pub fn written_standing(node: &Node) -> Standing {
     }
 }
 
-/// Whether pods of a node may still run there, as far as is written.
-pub fn has_unfinished_pods(snapshot: &Snapshot, node: &str) -> bool {
-    pods::unfinished(snapshot, node).next().is_some()
+/// Whether something was written since the node's standing was that does not go with it: the node called itself ready and
+/// was not heard again, or a lost node was given a pod.
+pub fn has_to_be_written_again(snapshot: &Snapshot, node_name: &str, standing: Standing) -> bool {
+    let Some(node) = snapshot.find::<Node>("", node_name) else {
+        return false;
+    };
+    match standing {
+        Standing::Heard => !node::is_ready(node),
+        Standing::Silent => node::is_ready(node),
+        Standing::Lost => node::is_ready(node) || pods::unfinished(snapshot, node_name).next().is_some(),
+    }
 }
 
 /// What to write because a node's standing is `standing` now; empty when that is written already.

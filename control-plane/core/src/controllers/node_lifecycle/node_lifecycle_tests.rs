@@ -169,6 +169,33 @@ fn a_node_that_comes_back_is_ready_and_keeps_the_taints_of_others() {
 }
 
 #[test]
+fn what_is_written_about_an_unheard_node_later_is_noticed() {
+    let mut fixture = cluster();
+    let again = |fixture: &Fixture, standing| has_to_be_written_again(&fixture.snapshot(), "n1", standing);
+    assert!(again(&fixture, Standing::Silent) && again(&fixture, Standing::Lost));
+    turn(&mut fixture, Standing::Silent);
+    assert!(!again(&fixture, Standing::Silent) && again(&fixture, Standing::Lost));
+    turn(&mut fixture, Standing::Lost);
+    assert!(!again(&fixture, Standing::Lost));
+    fixture.apply(
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  name: direct\nspec:\n  nodeName: n1\n  containers:\n  - name: main\n    image: \
+         busybox\n    command: [sleep]\n",
+    );
+    assert!(
+        again(&fixture, Standing::Lost),
+        "a pod came to it without the scheduler"
+    );
+    turn(&mut fixture, Standing::Lost);
+    assert!(!again(&fixture, Standing::Lost));
+    // Its agent joined, which makes it ready, and was never heard.
+    let mut node = fixture.get::<Node>("n1");
+    let stored = Object::from(node.clone());
+    make_ready(&mut node, fixture.now());
+    assert!(fixture.execute(vec![Write::replace(&stored, node)]).is_ok());
+    assert!(again(&fixture, Standing::Silent) && again(&fixture, Standing::Lost));
+}
+
+#[test]
 fn many_pods_are_given_up_in_transactions_of_limited_size() {
     let mut fixture = Fixture::with_node();
     for number in 0..450 {

@@ -369,8 +369,10 @@ fn a_node_is_not_forgotten_while_a_pod_that_must_not_run_twice_may_run_there() {
     fixture.apply(&pod("keeps", "keep"));
     fixture.apply(&pod("stops", "stop"));
     fixture.settle();
-    let mut request = delete_request(Kind::Node, "n1", DeleteOptions::default());
-    request.key.namespace.clear();
+    let request = DeleteRequest {
+        key: Key::new(Kind::Node, "", "n1"),
+        options: DeleteOptions::default(),
+    };
     let refusal = delete(&fixture.snapshot(), &request, fixture.now()).expect_err("a fenced pod is on it");
     let message = refusal.to_string();
     assert!(

@@ -57,7 +57,11 @@ impl Client {
         let listed = self
             .call(Effect::Read, || {
                 let mut cluster = self.cluster.clone();
-                async move { cluster.list_servers(api::ListServersRequest {}).await }
+                async move {
+                    cluster
+                        .list_servers(api::ListServersRequest { local: false })
+                        .await
+                }
             })
             .await?;
         let entry = |server: api::ServerInfo| ServerEntry {

@@ -4,6 +4,7 @@
 
 mod api;
 mod cluster;
+mod config;
 mod incoming;
 mod leader;
 mod nodes;
@@ -11,7 +12,10 @@ mod outgoing;
 pub mod raft;
 mod replica;
 mod server;
+#[cfg(test)]
+mod test_network;
 
+pub use config::{Config, ServerError};
 pub use leader::NodeSettings;
 pub use raft::StorageLimits;
-pub use server::{Config, Server, ServerError};
+pub use server::Server;

@@ -1,11 +1,10 @@
-//! The server as a whole: its configuration, its start, its end.
+//! The server as a whole: its start, its end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use bosun_host::{Clock, DataDirectory, DataDirectoryError, Host, Listener};
+use bosun_host::{Clock, DataDirectory, Host, Listener};
 use bosun_proto::FILE_DESCRIPTOR_SET;
 use bosun_proto::api::cluster_server::ClusterServer;
 use bosun_proto::api::objects_server::ObjectsServer;
@@ -23,123 +22,17 @@ use crate::api::grpc::{ClusterService, ObjectsService};
 use crate::api::logs::Logs;
 use crate::api::verbs::Verbs;
 use crate::cluster::entry;
-use crate::cluster::identity::{Identity, Stage};
 use crate::cluster::keeper::Keeper;
+use crate::cluster::part::take_part;
+use crate::config::{Config, ServerError};
 use crate::incoming::incoming;
 use crate::leader::{self, NodeSettings};
 use crate::nodes::{NodeAgentsService, NodeTimes, Relays, Sessions};
-use crate::raft::{RaftSettings, StartError, StorageLimits, holds_log};
+use crate::raft::RaftSettings;
 use crate::replica::Replica;
 
 /// The largest message accepted on any service, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
-
-/// How a server is to run.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where its log and snapshots lie; made if absent.
-    pub data_directory: PathBuf,
-    /// Where clients, agents and other servers reach it; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The name people use for it. `None` leaves it as the data directory has it, and calls a new single server `server-1`.
-    pub name: Option<String>,
-    /// host:port where the other servers reach it; `None` for the address listened on.
-    pub advertise: Option<String>,
-    /// Where the servers of the cluster are, host:port, the same list in the same order on each; empty for a cluster of one.
-    pub servers: Vec<String>,
-    /// Serve on an address that other machines can reach although nothing is encrypted and nobody is asked who they are.
-    pub insecure_plaintext: bool,
-    /// How much is kept, and when it is cut.
-    pub storage: StorageLimits,
-    /// The times of the node protocol.
-    pub nodes: NodeSettings,
-}
-
-impl Config {
-    /// The defaults of a single server on loopback.
-    pub fn new(data_directory: impl Into<PathBuf>, listen: SocketAddr) -> Self {
-        Self {
-            data_directory: data_directory.into(),
-            listen,
-            name: None,
-            advertise: None,
-            servers: Vec::new(),
-            insecure_plaintext: false,
-            storage: StorageLimits::default(),
-            nodes: NodeSettings::default(),
-        }
-    }
-
-    /// Refuses to be reachable from other machines unless that is wished.
-    fn check_addresses(&self) -> Result<(), String> {
-        let advertised = self.advertise.as_deref().filter(|address| !is_loopback(address));
-        let open = match advertised {
-            Some(address) => format!("--advertise {address}"),
-            None if !self.listen.ip().is_loopback() => format!("--listen {}", self.listen),
-            None => return Ok(()),
-        };
-        if self.insecure_plaintext {
-            return Ok(());
-        }
-        Err(format!(
-            "{open}: other machines could reach this address, and connections are not encrypted yet; use loopback, or \
-             give --insecure-plaintext if the network is trusted"
-        ))
-    }
-
-    /// Where the others reach this server, which listens on `address`.
-    fn advertised(&self, address: SocketAddr) -> Result<String, String> {
-        if let Some(advertised) = &self.advertise {
-            return Ok(advertised.clone());
-        }
-        if !address.ip().is_unspecified() {
-            return Ok(address.to_string());
-        }
-        if self.servers.is_empty() {
-            // Nobody else asks.
-            return Ok(format!("127.0.0.1:{}", address.port()));
-        }
-        Err(format!(
-            "--listen {address} is no address that the other servers could dial; name one with --advertise HOST:PORT, as \
-             it stands in --servers"
-        ))
-    }
-}
-
-/// Whether an address leads nowhere but to this machine.
-fn is_loopback(address: &str) -> bool {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// Why a server did not start. Each message names the setting or directory, and the way out.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// Settings that do not go together.
-    #[error("{0}")]
-    Config(String),
-    /// The data directory cannot be used.
-    #[error(transparent)]
-    DataDirectory(#[from] DataDirectoryError),
-    /// The address cannot be listened on.
-    #[error("{source}; --listen chooses another address, with port 0 a free one")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The server cannot be part of a cluster as things are.
-    #[error("{0}")]
-    Cluster(String),
-    /// Raft did not start.
-    #[error(transparent)]
-    Raft(#[from] StartError),
-    /// A part of the program contradicts itself.
-    #[error("the gRPC descriptors are not usable: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
-}
 
 /// A running server. Dropping it without [`Server::stop`] ends it less gently; nothing acknowledged is lost either way.
 pub struct Server {
@@ -263,7 +156,7 @@ impl Server {
 }
 
 /// Gives an answer the header `date`, which HTTP asks of a server that has a clock.
-fn dated<B>(mut answer: Response<B>, clock: &dyn Clock) -> Response<B> {
+pub(crate) fn dated<B>(mut answer: Response<B>, clock: &dyn Clock) -> Response<B> {
     let date = clock.wall().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let value = HeaderValue::from_str(&date).expect("a date is ASCII");
     answer.headers_mut().insert(header::DATE, value);
@@ -275,59 +168,6 @@ async fn telling_of_defects(leading: impl Future<Output = ()>, met: watch::Sende
     if AssertUnwindSafe(leading).catch_unwind().await.is_err() {
         met.send_replace(true);
     }
-}
-
-/// Starts raft as the server that `identity` says.
-async fn take_part(
-    config: &Config,
-    host: &Host,
-    mut identity: Identity,
-    address: String,
-) -> Result<(Replica, Keeper), ServerError> {
-    let directory = &config.data_directory;
-    let raft_directory = entry::raft_directory(directory);
-    let server = crate::raft::Server {
-        name: identity.name.clone(),
-        address,
-    };
-    if identity.stage == Stage::Member
-        && !holds_log(host, &raft_directory)
-            .await
-            .map_err(ServerError::Cluster)?
-    {
-        return Err(ServerError::Cluster(format!(
-            "data directory {}: the log of server {} (number {}) is missing, and with it its votes, so it cannot go on under that \
-             number. Restore it from a copy or, if other servers of the cluster are alive, move the directory away, so \
-             that this server joins anew",
-            directory.display(),
-            identity.name,
-            identity.server_id
-        )));
-    }
-    let settings = RaftSettings {
-        cluster_id: identity.cluster_id.clone(),
-        storage: config.storage,
-        ..match identity.stage {
-            Stage::Forming => RaftSettings::single(identity.server_id, server.clone(), raft_directory),
-            Stage::Joining | Stage::Member | Stage::Removed => {
-                RaftSettings::new(identity.server_id, raft_directory)
-            }
-        }
-    };
-    let replica = Replica::start(settings, host).await?;
-    entry::advance(host, directory, &mut identity, Stage::Member)
-        .await
-        .map_err(ServerError::Cluster)?;
-    let keeper = Keeper {
-        replica: replica.clone(),
-        host: host.clone(),
-        identity,
-        server,
-        servers: config.servers.clone(),
-        data_directory: directory.clone(),
-        removed: watch::Sender::new(None),
-    };
-    Ok((replica, keeper))
 }
 
 async fn routes(
@@ -387,6 +227,10 @@ macro_rules! sized {
     };
 }
 use sized;
+
+#[cfg(test)]
+#[path = "cluster/server_tests.rs"]
+mod server_tests;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use crate::output::table::Table;
 use crate::output::terminal::print_line;
 use crate::session::Session;
 use anyhow::Result;
-use bosun_client::{Client, ServerEntry, Servers};
+use bosun_client::{ServerEntry, Servers};
 use clap::{Args as ClapArgs, Subcommand};
 
 /// The arguments of `servers`.
@@ -44,26 +44,15 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
             }
         }
         Some(Change::Remove { name, id }) => {
-            let client = leader(session, client).await?;
             let number = client.remove_server(&name, id).await?;
             print_line(&format!("server {name} (number {number}) removed"))?;
         }
         Some(Change::Transfer { name }) => {
-            let client = leader(session, client).await?;
             client.transfer_leader(&name).await?;
             print_line(&format!("server {name} leads"))?;
         }
     }
     Ok(())
-}
-
-/// A client that asks the leader, if one is known: only that one changes the servers.
-async fn leader(session: &Session, client: Client) -> Result<Client> {
-    let servers = client.servers().await?;
-    match servers.servers.iter().find(|server| server.leader) {
-        Some(leader) if !servers.from_leader => session.client_of(std::slice::from_ref(&leader.address)),
-        Some(_) | None => Ok(client),
-    }
 }
 
 fn table(servers: &Servers) -> Table {

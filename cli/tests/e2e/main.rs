@@ -20,3 +20,4 @@ mod program;
 mod replica_sets;
 mod run;
 mod server;
+mod servers;

@@ -240,9 +240,6 @@ impl From<Rejection> for Refusal {
                 Self::Conflict(key, format!("the node has not enough {resource} left"))
             }
             Reason::DoneBefore => Self::Conflict(key, "the request was carried out before".into()),
-            Reason::Unreadable => Self::BadRequest(
-                "this server cannot read the command: it was written by a newer version".into(),
-            ),
         }
     }
 }

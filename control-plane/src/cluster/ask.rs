@@ -70,14 +70,16 @@ pub(crate) async fn join(
     Err(NoPlace::Later(last))
 }
 
-/// Passes a removal on to the server that leads now.
-pub(crate) async fn remove(
+/// The servers as the leader sees them.
+pub(crate) async fn list(
     network: &Arc<dyn Network>,
     leader: &str,
-    request: api::RemoveServerRequest,
-) -> Result<api::RemoveServerResponse, Status> {
-    let mut client = client(network, leader).map_err(Status::unavailable)?;
-    bounded(CHANGE_PATIENCE, client.remove_server(request)).await
+) -> Result<api::ListServersResponse, String> {
+    let mut client = client(network, leader)?;
+    let request = api::ListServersRequest { local: true };
+    bounded(DESCRIBE_PATIENCE, client.list_servers(request))
+        .await
+        .map_err(|status| told(&status))
 }
 
 fn leader_named(status: &Status) -> Option<String> {

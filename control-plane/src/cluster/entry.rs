@@ -16,9 +16,9 @@ use super::ask::{self, NoPlace};
 use super::formation::{Answer, Next, decide};
 use super::identity::{Identity, Stage, check_name};
 use crate::api::grpc::newcomer;
+use crate::config::Config;
 use crate::incoming::incoming;
 use crate::raft::holds_log;
-use crate::server::Config;
 
 /// The number of the server that forms a cluster. Those that join get larger ones: see [`crate::raft::Members`].
 const FOUNDER: u64 = 1;
@@ -133,7 +133,7 @@ async fn newcomer(
     });
     let connections = incoming(Arc::clone(listener));
     let end = hung_up.clone().cancelled_owned();
-    answering.spawn(newcomer::serve(routes, connections, end));
+    answering.spawn(newcomer::serve(routes, connections, end, Arc::clone(&host.clock)));
     let identity = find_place(config, host, name, address).await;
     hung_up.cancel();
     // Whoever does not hang up is cut off.

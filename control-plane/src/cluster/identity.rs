@@ -21,6 +21,8 @@ const HEAD: &str = "bosun-server 1";
 pub(crate) enum Stage {
     /// It forms a new cluster, and may not have written the first entry yet: it does so at the next start.
     Forming,
+    /// It has formed a cluster, and takes no writes before the majority of its list votes.
+    Gathering,
     /// It was given its number by a cluster, and may not have a log yet.
     Joining,
     /// It has a log. If that is missing, so are its votes, and it must not go on under its number.
@@ -30,9 +32,18 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    const ALL: [Self; 5] = [
+        Self::Forming,
+        Self::Gathering,
+        Self::Joining,
+        Self::Member,
+        Self::Removed,
+    ];
+
     fn word(self) -> &'static str {
         match self {
             Self::Forming => "forming",
+            Self::Gathering => "gathering",
             Self::Joining => "joining",
             Self::Member => "member",
             Self::Removed => "removed",
@@ -40,9 +51,7 @@ impl Stage {
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Forming, Self::Joining, Self::Member, Self::Removed]
-            .into_iter()
-            .find(|stage| stage.word() == word)
+        Self::ALL.into_iter().find(|stage| stage.word() == word)
     }
 }
 
@@ -166,7 +175,7 @@ mod tests {
         let (disk, directory) = (&*host.disk, Path::new("/data"));
         disk.create_directory(directory).unwrap();
         assert_eq!(Identity::read(disk, directory).unwrap(), None);
-        for stage in [Stage::Forming, Stage::Joining, Stage::Member, Stage::Removed] {
+        for stage in Stage::ALL {
             identity(stage).write(disk, directory).unwrap();
             assert_eq!(Identity::read(disk, directory).unwrap(), Some(identity(stage)));
         }

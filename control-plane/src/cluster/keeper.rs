@@ -60,6 +60,9 @@ impl Keeper {
             } else {
                 seen_before = None;
             }
+            if self.identity.stage == Stage::Gathering {
+                self.gather().await;
+            }
             if Instant::now() >= check_in_at {
                 if self.check_in().await == Some(Place::Removed) {
                     self.leave().await;
@@ -75,6 +78,25 @@ impl Keeper {
                 check_in_at = Instant::now() + pause;
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Takes writes once the majority of the list votes: from then on what is acknowledged survives any one of them.
+    async fn gather(&mut self) {
+        let members = self.replica.node().members();
+        if !members.settled || members.voters().count() < self.servers.len() / 2 + 1 {
+            return;
+        }
+        match entry::advance(
+            &self.host,
+            &self.data_directory,
+            &mut self.identity,
+            Stage::Member,
+        )
+        .await
+        {
+            Ok(()) => self.replica.accept_writes(true),
+            Err(error) => tracing::error!(%error, "cannot note that the cluster is formed"),
         }
     }
 

@@ -2,6 +2,7 @@
 //! servers in and out.
 //!
 //! What is decided is pure: `formation.rs` for a server with an empty disk, `admission.rs` for the leader. `entry.rs`,
+//! `part.rs`,
 //! `verbs.rs` and `keeper.rs` ask, wait and write. Agreeing on a change of membership is raft's business
 //! ([`crate::raft`]).
 
@@ -11,4 +12,5 @@ pub(crate) mod entry;
 mod formation;
 pub(crate) mod identity;
 pub(crate) mod keeper;
+pub(crate) mod part;
 pub(crate) mod verbs;

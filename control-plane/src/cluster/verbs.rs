@@ -1,14 +1,8 @@
 //! What the leader does about servers when asked: takes in, takes out, hands over. Knows no wire.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bosun_host::Network;
-use bosun_proto::api;
-use tonic::Code;
-
 use super::admission::{self, Admission, Removal};
-use super::ask;
 use crate::raft::{ChangeError, Leader, Members, MembershipChange, NodeId, ReadError, Server};
 use crate::replica::Replica;
 
@@ -80,13 +74,8 @@ pub(crate) async fn join(
     }
 }
 
-/// Takes a server out. If that is this one, which leads, another one takes over the lead first and does it.
-pub(crate) async fn remove(
-    replica: &Replica,
-    network: &Arc<dyn Network>,
-    name: &str,
-    node_id: NodeId,
-) -> Result<NodeId, Refused> {
+/// Takes a server out. If that is this one, which leads, another one takes over the lead, and has to be asked.
+pub(crate) async fn remove(replica: &Replica, name: &str, node_id: NodeId) -> Result<NodeId, Refused> {
     let members = current(replica).await?;
     let own = replica.node().status().node_id;
     match admission::remove(&members, own, name, node_id) {
@@ -96,25 +85,8 @@ pub(crate) async fn remove(
             tracing::info!(server = name, number = node_id, "a server was removed");
             Ok(node_id)
         }
-        Removal::HandOver(successor) => {
-            let leader = hand_over(replica, successor).await?;
-            let request = api::RemoveServerRequest {
-                name: name.to_owned(),
-                server_id: own,
-            };
-            let removed = ask::remove(network, &leader.server.address, request).await;
-            removed.map(|removed| removed.server_id).map_err(|status| {
-                if status.code() == Code::FailedPrecondition {
-                    Refused::No(status.message().to_owned())
-                } else {
-                    Refused::Later(format!(
-                        "{} has taken over the lead but did not remove {name}: {}; try again",
-                        leader.server,
-                        status.message()
-                    ))
-                }
-            })
-        }
+        // The request goes on to the one that leads then.
+        Removal::HandOver(successor) => Err(Refused::NotLeader(Some(hand_over(replica, successor).await?))),
     }
 }
 

@@ -10,7 +10,7 @@ use bosun_core::controllers::queue::{Item, WorkQueue};
 use bosun_core::controllers::{CONTROLLERS, namespace};
 use bosun_core::plan::Plan;
 use bosun_core::scheduler;
-use bosun_core::state::{Outcome, Reason, Snapshot};
+use bosun_core::state::{Outcome, Snapshot};
 use bosun_host::Host;
 use bosun_proto::{Key, Time};
 use futures::StreamExt;
@@ -244,7 +244,7 @@ fn settle(queue: &mut WorkQueue, item: &Item, look_again: Option<Time>, end: End
         Err(Refused::Rejected(reason)) => queue.rejected(item, &reason, now),
         Err(Refused::NotProposed(error)) => {
             tracing::debug!(key = %item.key, %error, "plan not proposed");
-            queue.rejected(item, &Reason::Unreadable, now);
+            queue.not_proposed(item, now);
         }
     }
 }

@@ -21,6 +21,10 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let mut leadership = replica.leadership();
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = replica.accepts_writes() => {}
+    }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

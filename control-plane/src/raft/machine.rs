@@ -1,7 +1,7 @@
 //! The state machine as the raft library sees it: applies committed entries, makes and takes in snapshots.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bosun_host::Host;
 use futures::{FutureExt, Stream, StreamExt};
@@ -23,7 +23,8 @@ type LibrarySnapshot = Snapshot<LeaderId, NodeId, Server, SnapshotFile>;
 pub(super) struct Machine<M> {
     host: Host,
     snapshots: Snapshots,
-    state: M,
+    /// Behind a lock only so that a worker can restore it; nothing else is under way then.
+    state: Arc<Mutex<M>>,
     applied: Option<LogId>,
     membership: StoredMembership,
     /// The newest snapshot, shared with the builder, which finishes later.
@@ -36,27 +37,26 @@ impl<M: StateMachine> Machine<M> {
         Self {
             host,
             snapshots,
-            state: machine,
+            state: Arc::new(Mutex::new(machine)),
             applied: None,
             membership: StoredMembership::default(),
             current: Arc::new(Mutex::new(newest)),
         }
     }
 
+    fn state(&self) -> MutexGuard<'_, M> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn apply_entry(&mut self, entry: Entry) -> io::Result<Outcomes> {
         let outcomes = match entry.payload {
             Payload::Blank => Outcomes::none(),
             Payload::Normal(proposal) => {
-                let commands = proposal.decode().map_err(|error| {
-                    io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        format!(
-                            "log entry {} was written by another version of bosun: {error}",
-                            entry.log_id
-                        ),
-                    )
-                })?;
-                Outcomes::new(self.state.apply(commands))
+                let applied = proposal
+                    .decode()
+                    .map_err(io::Error::other)
+                    .and_then(|commands| self.state().apply(commands));
+                Outcomes::new(applied.map_err(|error| unreadable(&entry.log_id, &error))?)
             }
             Payload::Membership(membership) => {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership);
@@ -69,11 +69,21 @@ impl<M: StateMachine> Machine<M> {
 
     /// Readers first, then those who wait for an answer.
     fn answer(&mut self, waiting: &mut Vec<(ApplyResponder<Types>, Outcomes)>) {
-        self.state.publish();
+        self.state().publish();
         for (responder, outcomes) in waiting.drain(..) {
             responder.send(outcomes);
         }
     }
+}
+
+fn unreadable(log_id: &LogId, error: &io::Error) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!(
+            "log entry {log_id} cannot be read: {error}. It was agreed on by servers that run a newer bosun: install that \
+             one here as well and start again; nothing is lost"
+        ),
+    )
 }
 
 impl<M: StateMachine> RaftStateMachine<Types> for Machine<M> {
@@ -121,18 +131,22 @@ impl<M: StateMachine> RaftStateMachine<Types> for Machine<M> {
                 last_log_id: self.applied,
                 last_membership: self.membership.clone(),
             },
-            encoder: Mutex::new(Some(self.state.snapshot())),
+            encoder: Mutex::new(Some(self.state().snapshot())),
             current: Arc::clone(&self.current),
         }
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotFile) -> io::Result<()> {
-        let snapshots = self.snapshots.clone();
-        let keep = move || snapshots.keep(snapshot);
-        let snapshot = self.host.workers.run("snapshot-keep", keep).await??;
-        // The state machine is not ours to send away, so it reads where the library runs it: a task of its own.
-        self.state.restore(&mut snapshot.content()?)?;
-        self.state.publish();
+        let (snapshots, state) = (self.snapshots.clone(), Arc::clone(&self.state));
+        // A large one takes seconds, in which this server must go on answering its leader.
+        let install = move || {
+            let snapshot = snapshots.keep(snapshot)?;
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.restore(&mut snapshot.content()?)?;
+            state.publish();
+            Ok::<_, io::Error>(snapshot)
+        };
+        let snapshot = self.host.workers.run("snapshot-read", install).await??;
         self.applied = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);

@@ -20,6 +20,8 @@ mod housekeeping;
 mod leadership;
 mod log;
 mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod membership;
 mod messages;
 mod network;
@@ -64,8 +66,9 @@ pub trait StateMachine: Send + Sync + 'static {
     /// What became of one command.
     type Outcome: Debug + Send + Sync + 'static;
 
-    /// Applies one agreed entry and says what became of each of its commands, in their order.
-    fn apply(&mut self, entry: Entry) -> Vec<Self::Outcome>;
+    /// Applies one agreed entry and says what became of each of its commands, in their order. An error means that this
+    /// version cannot read it, and stops the node: to go on without it would be to hold another state than the others.
+    fn apply(&mut self, entry: Entry) -> io::Result<Vec<Self::Outcome>>;
 
     /// Lets readers see what was applied. Called after each run of entries, before their outcomes are handed to those
     /// who proposed them, so that whoever got an answer finds it when reading; also after [`StateMachine::restore`].

@@ -25,6 +25,9 @@ impl TestMachine {
     }
 }
 
+/// A command with this number is not understood.
+pub(super) const UNREADABLE: u64 = u64::MAX;
+
 /// An entry with one command per number.
 pub(super) fn entry(numbers: impl IntoIterator<Item = u64>) -> Entry {
     let commands = numbers.into_iter().map(|number| Command {
@@ -33,6 +36,7 @@ pub(super) fn entry(numbers: impl IntoIterator<Item = u64>) -> Entry {
     });
     Entry {
         commands: commands.collect(),
+        ..Entry::default()
     }
 }
 
@@ -44,12 +48,15 @@ impl StateMachine for TestMachine {
     /// How many commands have been applied, this one included.
     type Outcome = usize;
 
-    fn apply(&mut self, entry: Entry) -> Vec<usize> {
+    fn apply(&mut self, entry: Entry) -> io::Result<Vec<usize>> {
+        if entry.commands.iter().any(|command| number(command) == UNREADABLE) {
+            return Err(io::Error::other("a word of the future"));
+        }
         let apply = |command| {
             self.applied.push(number(command));
             self.applied.len()
         };
-        entry.commands.iter().map(apply).collect()
+        Ok(entry.commands.iter().map(apply).collect())
     }
 
     fn publish(&mut self) {

@@ -26,8 +26,8 @@ impl ReplicatedState {
 impl StateMachine for ReplicatedState {
     type Outcome = Outcome;
 
-    fn apply(&mut self, entry: Entry) -> Vec<Outcome> {
-        self.machine.apply(&entry)
+    fn apply(&mut self, entry: Entry) -> io::Result<Vec<Outcome>> {
+        self.machine.apply(&entry).map_err(io::Error::other)
     }
 
     fn publish(&mut self) {

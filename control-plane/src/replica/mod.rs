@@ -29,6 +29,8 @@ pub(crate) struct Replica {
     proposer: Proposer,
     reads: Reads,
     snapshots: watch::Receiver<Snapshot>,
+    /// False while nothing may be written yet.
+    accepting: watch::Sender<bool>,
     host: Host,
 }
 
@@ -44,8 +46,21 @@ impl Replica {
             proposer,
             reads,
             snapshots,
+            accepting: watch::Sender::new(true),
             host: host.clone(),
         })
+    }
+
+    /// Whether writes are taken. A server that forms a cluster with others takes none before they are there: an
+    /// acknowledged write would have one copy only.
+    pub(crate) fn accept_writes(&self, accept: bool) {
+        self.accepting.send_replace(accept);
+    }
+
+    /// Returns once writes are taken.
+    pub(crate) async fn accepts_writes(&self) {
+        // The sender lives as long as this.
+        drop(self.accepting.subscribe().wait_for(|accepting| *accepting).await);
     }
 
     /// The state as this server has applied it.
@@ -98,6 +113,9 @@ impl Replica {
         request_id: RequestId,
         writes: Vec<Write>,
     ) -> Result<Outcome, ProposeError> {
+        if !*self.accepting.borrow() {
+            return Err(ProposeError::NoLeader);
+        }
         let command = Command {
             request_id,
             time: self.now(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bosun_core::state::{Command, Outcome};
+use bosun_core::state::{Command, ENTRY_FORMAT, Outcome};
 use bosun_proto::log;
 use prost::Message;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -83,7 +83,11 @@ async fn group(node: Node, mut waiting: mpsc::Receiver<Waiting>) {
 
 async fn commit(node: &Node, group: Vec<Waiting>) {
     let (commands, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    let results = match node.propose(log::Entry { commands }).await {
+    let entry = log::Entry {
+        commands,
+        format: ENTRY_FORMAT,
+    };
+    let results = match node.propose(entry).await {
         Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
         Err(error) => vec![Err(error); answers.len()],
     };

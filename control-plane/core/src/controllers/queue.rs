@@ -114,6 +114,15 @@ impl WorkQueue {
     /// that doubles from 5 ms to 30 s.
     pub fn rejected(&mut self, item: &Item, reason: &Reason, now: Time) {
         let stale = matches!(reason, Reason::Conflict { .. } | Reason::NotFound);
+        self.decide_again(item, stale, now);
+    }
+
+    /// What was decided about an item in flight could not be proposed: it is decided again after the same wait.
+    pub fn not_proposed(&mut self, item: &Item, now: Time) {
+        self.decide_again(item, false, now);
+    }
+
+    fn decide_again(&mut self, item: &Item, stale: bool, now: Time) {
         let mut wait = None;
         self.land(item, |entry| {
             entry.rejections = entry.rejections.saturating_add(1);

@@ -5,10 +5,26 @@ use bosun_proto::{Key, Kind, Object, api, log};
 use super::requests::{Done, RequestId};
 use super::write::{Command, Write};
 
+/// The number of the rules by which entries are read and applied, written into each entry. Raised by a change that an older
+/// program would carry out in another way without noticing, for example a new field that is a precondition: then that
+/// program stops instead of holding another state than the rest.
+pub const ENTRY_FORMAT: u32 = 1;
+
 /// A command in the log that this version of the program cannot read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the log holds a command this version cannot read: {0} (was it written by a newer version?)")]
+#[error("{0}")]
 pub struct UnreadableCommand(&'static str);
+
+/// An entry of the log that this version of the program cannot read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum UnreadableEntry {
+    /// It is written by newer rules.
+    #[error("it has format {0}, and this bosun knows formats up to {ENTRY_FORMAT}")]
+    Format(u32),
+    /// A command in it is of no kind that is known here.
+    #[error("a command in it is unknown here: {0}")]
+    Command(#[from] UnreadableCommand),
+}
 
 impl Command {
     /// The message that goes into the log.

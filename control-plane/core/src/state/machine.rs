@@ -6,6 +6,7 @@ use bosun_proto::log::{Count, Progress};
 use bosun_proto::scalars::Time;
 use bosun_proto::{Key, Kind, Object, log};
 
+use super::codec::{ENTRY_FORMAT, UnreadableEntry};
 use super::precondition;
 use super::requests::{Done, NO_REQUEST};
 use super::snapshot::Snapshot;
@@ -31,18 +32,19 @@ impl Machine {
 
     /// Applies the commands of one entry in order. Deterministic and total: the same entries give the same state and the
     /// same outcomes on every server.
-    pub fn apply(&mut self, entry: &log::Entry) -> Vec<Outcome> {
-        entry
-            .commands
-            .iter()
-            .map(|wire| match Command::from_wire(wire) {
-                Ok(command) => self.execute(command),
-                Err(_unreadable) => Outcome::Rejected(Rejection {
-                    key: Key::new(Kind::Namespace, "", ""),
-                    reason: Reason::Unreadable,
-                }),
-            })
-            .collect()
+    ///
+    /// An entry that this version cannot read changes nothing and is no outcome: servers that can read it hold another
+    /// state from here on, so this one must stop.
+    pub fn apply(&mut self, entry: &log::Entry) -> Result<Vec<Outcome>, UnreadableEntry> {
+        if entry.format > ENTRY_FORMAT {
+            return Err(UnreadableEntry::Format(entry.format));
+        }
+        let commands = entry.commands.iter().map(Command::from_wire);
+        let commands = commands.collect::<Result<Vec<_>, _>>()?;
+        Ok(commands
+            .into_iter()
+            .map(|command| self.execute(command))
+            .collect())
     }
 
     /// Applies one command: all of its writes, or none; none, too, if its request was carried out before.

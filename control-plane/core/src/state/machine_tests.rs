@@ -410,21 +410,17 @@ fn a_command_comes_back_from_the_log_as_it_went_in() {
 }
 
 #[test]
-fn a_command_of_a_newer_version_changes_nothing_and_says_so() {
+fn an_entry_of_a_newer_version_is_no_outcome() {
     let mut machine = machine_with(vec![]);
     let unreadable = bosun_proto::log::Command {
         request_id: vec![1; 16].into(),
         ..Default::default()
     };
-    let outcomes = machine.apply(&Entry {
-        commands: vec![unreadable],
-    });
-    assert!(matches!(
-        &outcomes[..],
-        [Outcome::Rejected(Rejection {
-            reason: Reason::Unreadable,
-            ..
-        })]
-    ));
+    let entry = |commands, format| Entry { commands, format };
+    let unknown = machine.apply(&entry(vec![unreadable], ENTRY_FORMAT));
+    assert!(matches!(unknown, Err(UnreadableEntry::Command(_))), "{unknown:?}");
+    let newer = machine.apply(&entry(Vec::new(), ENTRY_FORMAT + 1));
+    assert_eq!(newer, Err(UnreadableEntry::Format(ENTRY_FORMAT + 1)));
+    assert_eq!(machine.apply(&entry(Vec::new(), 0)), Ok(Vec::new()));
     assert_eq!(machine.snapshot().version(), 1);
 }

@@ -1,7 +1,8 @@
 //! The replicated state: a deterministic function of the log.
 //!
 //! [`Machine::apply`] is the only way in. It takes no time, no randomness and no configuration from outside the entry and
-//! it cannot fail: a command whose preconditions do not hold gets a [`Rejection`] as its outcome. Everyone else reads
+//! it cannot fail: a command whose preconditions do not hold gets a [`Rejection`] as its outcome. (What this version cannot
+//! read was never applied by it; the server stops.) Everyone else reads
 //! [`Snapshot`]s, which are cheap to take (tens of nanoseconds) and never change.
 
 mod codec;
@@ -17,7 +18,7 @@ mod snapshot;
 mod usage;
 mod write;
 
-pub use codec::UnreadableCommand;
+pub use codec::{ENTRY_FORMAT, UnreadableCommand, UnreadableEntry};
 pub use history::{Change, History, TooOld};
 pub use machine::Machine;
 pub use persist::{DamagedSnapshot, encode_snapshot};

@@ -143,6 +143,4 @@ pub enum Reason {
     /// The request was carried out before, by another command; [`super::Snapshot::done`] has what it did. The key is the one
     /// of the object it was about.
     DoneBefore,
-    /// This version of the program cannot read the command.
-    Unreadable,
 }

@@ -9,7 +9,7 @@ use super::leader::Flight;
 use crate::controllers::queue::WorkQueue;
 use crate::plan::Note;
 use crate::stamp::Stamp;
-use crate::state::{Command, Machine, Outcome, Rejection, Snapshot, Write};
+use crate::state::{Command, ENTRY_FORMAT, Machine, Outcome, Rejection, Snapshot, Write};
 
 /// The namespace of everything that names none.
 pub(super) const NAMESPACE: &str = "default";
@@ -92,8 +92,13 @@ impl Fixture {
         // By way of the log, so that what cannot be written there shows.
         let entry = bosun_proto::log::Entry {
             commands: vec![command.to_wire()],
+            format: ENTRY_FORMAT,
         };
-        match self.machine.apply(&entry).remove(0) {
+        let mut outcomes = self
+            .machine
+            .apply(&entry)
+            .expect("it was written by this version");
+        match outcomes.remove(0) {
             Outcome::Applied(versions) => Ok(versions),
             Outcome::Rejected(rejection) => Err(rejection),
         }

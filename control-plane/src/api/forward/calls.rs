@@ -25,14 +25,14 @@ pub(super) fn call_of(path: &str) -> Option<Call> {
         (objects_server::SERVICE_NAME, "Create" | "Update" | "UpdateStatus" | "Patch" | "Delete") => {
             Some(Call::Write)
         }
-        (cluster_server::SERVICE_NAME, "JoinServer" | "RemoveServer" | "TransferLeader") => {
-            Some(Call::Change)
-        }
+        (cluster_server::SERVICE_NAME, "JoinServer") => Some(Call::Change),
         // Sessions with agents live in the leader's memory, and output is asked for within them.
         (objects_server::SERVICE_NAME, "Logs") | (node_agents_server::SERVICE_NAME, "Session") => {
             Some(Call::Subscription)
         }
-        (node_agents_server::SERVICE_NAME, "Join" | "Heartbeat" | "Report") => Some(Call::Harmless),
+        // The two about servers take the lead from the one that is asked; what was done is not done again.
+        (cluster_server::SERVICE_NAME, "RemoveServer" | "TransferLeader")
+        | (node_agents_server::SERVICE_NAME, "Join" | "Heartbeat" | "Report") => Some(Call::Harmless),
         (node_agents_server::SERVICE_NAME, "SendLogs") => Some(Call::Upload),
         _ => None,
     }
@@ -47,7 +47,8 @@ mod tests {
         for (path, call) in [
             ("/bosun.api.v1.Objects/Create", Some(Call::Write)),
             ("/bosun.api.v1.Objects/Logs", Some(Call::Subscription)),
-            ("/bosun.api.v1.Cluster/RemoveServer", Some(Call::Change)),
+            ("/bosun.api.v1.Cluster/JoinServer", Some(Call::Change)),
+            ("/bosun.api.v1.Cluster/RemoveServer", Some(Call::Harmless)),
             ("/bosun.node.v1.NodeAgents/Heartbeat", Some(Call::Harmless)),
             ("/bosun.node.v1.NodeAgents/SendLogs", Some(Call::Upload)),
             ("/bosun.api.v1.Objects/List", None),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use bosun_core::refusal::Refusal;
 use bosun_host::Host;
 use bosun_proto::api;
 use bosun_proto::api::cluster_server::Cluster;
 use tonic::{Request, Response, Status};
 
-use crate::cluster::ask::LEADER_HEADER;
+use crate::cluster::ask::{self, LEADER_HEADER};
 use crate::cluster::identity::Identity;
 use crate::cluster::verbs::{self, Place, Refused};
 use crate::raft::{Member, Server};
@@ -48,10 +49,18 @@ impl Cluster for ClusterService {
 
     async fn list_servers(
         &self,
-        _request: Request<api::ListServersRequest>,
+        request: Request<api::ListServersRequest>,
     ) -> Result<Response<api::ListServersResponse>, Status> {
-        let members = self.replica.node().members();
         let leadership = self.replica.leadership().borrow().clone();
+        let elsewhere = leadership.current.as_ref().filter(|_| !leadership.leader);
+        if let Some(leader) = elsewhere.filter(|_| !request.get_ref().local) {
+            match ask::list(&self.host.network, &leader.server.address).await {
+                Ok(listed) => return Ok(Response::new(listed)),
+                // Then what is known here is better than nothing; it says that the leader did not say so.
+                Err(why) => tracing::debug!(%why, "the leader was not asked about the servers"),
+            }
+        }
+        let members = self.replica.node().members();
         let leader_id = leadership.current.map(|leader| leader.node_id);
         let info = |member: &Member| api::ServerInfo {
             id: member.node_id,
@@ -110,13 +119,8 @@ impl Cluster for ClusterService {
         request: Request<api::RemoveServerRequest>,
     ) -> Result<Response<api::RemoveServerResponse>, Status> {
         let request = request.into_inner();
-        let removed = verbs::remove(
-            &self.replica,
-            &self.host.network,
-            &request.name,
-            request.server_id,
-        );
-        let server_id = removed.await.map_err(status_of)?;
+        let removed = verbs::remove(&self.replica, &request.name, request.server_id).await;
+        let server_id = removed.map_err(status_of)?;
         Ok(Response::new(api::RemoveServerResponse { server_id }))
     }
 
@@ -135,15 +139,18 @@ fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn not_led(message: String) -> Status {
+    super::status_of(Refusal::NotLed(message))
+}
+
 /// FAILED_PRECONDITION is a no, UNAVAILABLE is worth another try; the metadata names who leads.
 fn status_of(refused: Refused) -> Status {
     match refused {
         Refused::No(why) => Status::failed_precondition(why),
         Refused::Later(why) => Status::unavailable(why),
-        Refused::NotLeader(None) => Status::unavailable("no server leads just now; try again shortly"),
+        Refused::NotLeader(None) => not_led("no server leads just now; try again shortly".into()),
         Refused::NotLeader(Some(leader)) => {
-            let mut status =
-                Status::unavailable(format!("server {} leads and decides about that", leader.server));
+            let mut status = not_led(format!("server {} leads and decides about that", leader.server));
             // An address that cannot be sent is one that nobody could dial either.
             if let Ok(address) = leader.server.address.parse() {
                 status.metadata_mut().insert(LEADER_HEADER, address);

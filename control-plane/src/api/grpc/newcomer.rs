@@ -1,5 +1,8 @@
 //! What a server answers before it is part of a cluster: who it is, and to everything else "not yet".
 
+use std::sync::Arc;
+
+use bosun_host::Clock;
 use bosun_proto::api;
 use bosun_proto::api::cluster_server::{Cluster, ClusterServer};
 use futures::Stream;
@@ -8,6 +11,7 @@ use tonic::service::Routes;
 use tonic::{Code, Request, Response, Status};
 
 use crate::incoming::Incoming;
+use crate::server::dated;
 
 const NOT_YET: &str = "this server is not part of a cluster yet; try again shortly, or ask another one";
 
@@ -21,8 +25,12 @@ pub(crate) async fn serve(
     routes: Routes,
     connections: impl Stream<Item = std::io::Result<Incoming>> + Send + 'static,
     end: impl Future<Output = ()> + Send + 'static,
+    clock: Arc<dyn Clock>,
 ) {
     let served = tonic::transport::Server::builder()
+        .layer(tower::util::MapResponseLayer::new(move |answer| {
+            dated(answer, clock.as_ref())
+        }))
         .layer(tower::util::MapResponseLayer::new(not_yet))
         .add_routes(routes)
         .serve_with_incoming_shutdown(connections, end)

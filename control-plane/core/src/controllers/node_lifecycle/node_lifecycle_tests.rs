@@ -83,6 +83,12 @@ fn lost(fixture: &Fixture) -> Vec<String> {
             assert_eq!(pod::status(&pod).reason, NODE_LOST);
             assert!(pod::condition(&pod, "DisruptionTarget").is_some_and(|it| it.status == "True"));
             assert!(!pod::is_ready(&pod));
+            assert!(
+                pod::status(&pod)
+                    .container_statuses
+                    .iter()
+                    .all(|container| !container.ready)
+            );
             pod.metadata()
                 .name
                 .split('-')

@@ -72,6 +72,9 @@ pub(in crate::controllers) fn failed_by_disruption(
     status.phase = pod::phase::FAILED.into();
     status.reason = reason.into();
     status.message = message.into();
+    for container in &mut status.container_statuses {
+        container.ready = false;
+    }
     set_condition(
         &mut failed,
         "DisruptionTarget",
@@ -79,8 +82,10 @@ pub(in crate::controllers) fn failed_by_disruption(
         (disruption_reason, message),
         now,
     );
-    if pod::is_ready(pod) {
-        set_condition(&mut failed, "Ready", "False", ("PodFailed", message), now);
+    for condition_type in ["ContainersReady", "Ready"] {
+        if pod::condition(pod, condition_type).is_some_and(|condition| condition.status == "True") {
+            set_condition(&mut failed, condition_type, "False", ("PodFailed", message), now);
+        }
     }
     failed
 }

@@ -22,7 +22,7 @@ use super::*;
 use crate::raft::Server;
 
 const CREATE: &str = "/bosun.api.v1.Objects/Create";
-const REMOVE: &str = "/bosun.api.v1.Cluster/RemoveServer";
+const CHANGE: &str = "/bosun.api.v1.Cluster/JoinServer";
 const SEND_LOGS: &str = "/bosun.node.v1.NodeAgents/SendLogs";
 const HEARTBEAT: &str = "/bosun.node.v1.NodeAgents/Heartbeat";
 const SESSION: &str = "/bosun.node.v1.NodeAgents/Session";
@@ -236,7 +236,7 @@ async fn a_lead_lost_meanwhile_leaves_a_change_undecided_and_ends_streams() {
     let network = Arc::new(Pipes::default());
     let here = peer(&network, 1, Some(2), good);
     let leader = peer(&network, 2, Some(2), silence);
-    for (path, code) in [(REMOVE, Code::DeadlineExceeded), (SEND_LOGS, Code::Unavailable)] {
+    for (path, code) in [(CHANGE, Code::DeadlineExceeded), (SEND_LOGS, Code::Unavailable)] {
         let before = asked(&leader);
         let (answer, ()) = tokio::join!(here.ask(path), async {
             while asked(&leader) == before {

@@ -1,16 +1,15 @@
 //! A server and an agent as processes of their own, with fresh data directories.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bosun_client::{Client, Query};
 use bosun_host::Host;
 use bosun_proto::Kind;
 use bosun_proto::core_v1::Node;
 use tempfile::TempDir;
+
+use crate::process::{Process, free_addresses, program};
 
 /// More than any load here puts on the node at once.
 const PODS_MAX: &str = "1000";
@@ -32,11 +31,10 @@ impl Cluster {
         let program = program()?;
         let directory = tempfile::tempdir().context("a temporary directory")?;
         let host = Host::system();
-        let address = free_address(&host).await?;
+        let listen = free_addresses(&host, 1).await?.remove(0);
         let data = |name: &str| directory.path().join(name).display().to_string();
-        let listen = address.to_string();
         let server = Process::start(
-            &program,
+            program.as_os_str(),
             &["server", "--data-dir", &data("server"), "--listen", &listen],
         )?;
         let agent_arguments = [
@@ -48,7 +46,10 @@ impl Cluster {
             "--max-pods",
             PODS_MAX,
         ];
-        let agent = Process::start(&program, &[&agent_arguments[..], &["--server", &listen]].concat())?;
+        let agent = Process::start(
+            program.as_os_str(),
+            &[&agent_arguments[..], &["--server", &listen]].concat(),
+        )?;
         let client = Client::new(host.network.clone(), &[listen])?;
         let cluster = Self {
             server,
@@ -86,63 +87,4 @@ impl Cluster {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-}
-
-struct Process(Child);
-
-impl Process {
-    fn start(program: &PathBuf, arguments: &[&str]) -> anyhow::Result<Self> {
-        let child = Command::new(program)
-            .args(arguments)
-            .env("BOSUN_LOG", "warn")
-            .stdout(Stdio::null())
-            .spawn()
-            .with_context(|| format!("start {} {}", program.display(), arguments.join(" ")))?;
-        Ok(Self(child))
-    }
-    fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let path = format!("/proc/{}/status", self.0.id());
-        let status = std::fs::read_to_string(&path).with_context(|| path.clone())?;
-        let kibibytes = status.lines().find_map(|line| {
-            line.strip_prefix("VmRSS:")?
-                .trim()
-                .split(' ')
-                .next()?
-                .parse()
-                .ok()
-        });
-        kibibytes
-            .map(|kibibytes: u64| kibibytes * 1024)
-            .with_context(|| format!("{path} has no VmRSS"))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left of it.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-/// The program to measure: what `BOSUN_PROGRAM` names, else the build of `bosun` beside this program, brought up to date first.
-pub(crate) fn program() -> anyhow::Result<PathBuf> {
-    if let Some(named) = std::env::var_os("BOSUN_PROGRAM") {
-        return Ok(named.into());
-    }
-    let beside = std::env::current_exe()?.with_file_name("bosun");
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "-p", "bosun-cli"]);
-    if !cfg!(debug_assertions) {
-        build.arg("--release");
-    }
-    if !build.status().context("cargo build")?.success() {
-        bail!("cargo could not build bosun");
-    }
-    Ok(beside)
-}
-
-async fn free_address(host: &Host) -> anyhow::Result<SocketAddr> {
-    let listener = host.network.listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-    Ok(listener.address())
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, program};
+use crate::cluster::Cluster;
+use crate::process::program;
 use crate::throughput::run_job;
 
 /// How long the cluster has nothing to do before its idle memory is read.
@@ -32,7 +33,8 @@ fn print(when: &str, (server, agent): (u64, u64)) {
     );
 }
 
+/// For people.
 #[expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^52")]
-fn megabytes(bytes: u64) -> f64 {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

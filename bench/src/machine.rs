@@ -1,7 +1,13 @@
 //! The machine's own limits, measured in the same run as what is compared with them.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+use crate::statistics::Sorted;
+
+/// How many appends the disk is measured by.
+const APPENDS: usize = 1_000;
 
 /// What machine this is, for the record.
 pub(crate) fn describe() -> String {
@@ -37,6 +43,19 @@ pub(crate) fn spawns_per_second(threads: usize, spawns: usize) -> f64 {
         drop(worker.join());
     }
     per_second(spawns, start.elapsed())
+}
+
+/// How long this machine takes to append 1 KiB to a file and have it on disk, where temporary data directories are made.
+pub(crate) fn sync_time() -> anyhow::Result<Sorted> {
+    let mut file = tempfile::tempfile()?;
+    let mut times = Vec::with_capacity(APPENDS);
+    for _ in 0..APPENDS {
+        let start = Instant::now();
+        file.write_all(&[7; 1024])?;
+        file.sync_data()?;
+        times.push(start.elapsed());
+    }
+    Ok(Sorted::new(times))
 }
 
 /// A rate.

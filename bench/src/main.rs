@@ -8,14 +8,22 @@
 )]
 
 mod cluster;
+mod etcd;
+mod failover;
 mod footprint;
 mod latency;
+mod load;
 mod machine;
+mod process;
+mod replacement;
+mod statistics;
 mod throughput;
+mod trio;
+mod writes;
 
 use clap::{Parser, Subcommand};
 
-/// Measurements of a Bosun cluster of one server and one agent, each a process of its own.
+/// Measurements of Bosun, servers and agents each a process of its own.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -46,7 +54,21 @@ enum What {
         #[arg(long, default_value_t = 5_000)]
         completions: i32,
     },
-    /// All of it.
+    /// Three servers: kill -9 of the leader to the first acknowledged write.
+    Failover {
+        /// How often.
+        #[arg(long, default_value_t = 20)]
+        trials: usize,
+    },
+    /// Three servers, three nodes: kill -9 of a node to its pods running elsewhere, alone and together with the leader.
+    Replacement {
+        /// How often, each of the two.
+        #[arg(long, default_value_t = 20)]
+        trials: usize,
+    },
+    /// Three servers: durable replicated writes of 1 KiB, beside etcd where it is installed, and memory.
+    Writes(writes::Settings),
+    /// All that one server and one agent do: latency, throughput, footprint.
     All,
 }
 
@@ -60,6 +82,9 @@ async fn main() -> anyhow::Result<()> {
             parallelism,
         } => throughput::measure(completions, parallelism).await,
         What::Footprint { completions } => footprint::measure(completions).await,
+        What::Failover { trials } => failover::measure(trials).await,
+        What::Replacement { trials } => replacement::measure(trials).await,
+        What::Writes(settings) => writes::measure(&settings).await,
         What::All => {
             latency::measure(200).await?;
             throughput::measure(5_000, 64).await?;

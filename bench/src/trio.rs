@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bosun_client::{Client, Patience, endpoint};
+use bosun_client::{Client, Patience, ServerEntry};
 use bosun_host::Host;
-use bosun_proto::api::cluster_client::ClusterClient;
-use bosun_proto::api::{DescribeRequest, ListServersRequest, ListServersResponse};
 use tempfile::TempDir;
 
 use crate::process::{Process, free_addresses, program};
@@ -20,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// How long a client tries: longer than any failover.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A server is in step when the leader has heard it within this.
-const HEARD_MS_MAX: u64 = 1_000;
+const HEARD_MAX: Duration = Duration::from_secs(1);
 /// More than any load here puts on a node at once.
 const PODS_MAX: &str = "1000";
 
@@ -126,16 +124,15 @@ impl Trio {
 
     /// Waits until all three vote, are heard and have what the leader has.
     pub(crate) async fn whole(&self) -> anyhow::Result<()> {
+        let in_step = |server: &&ServerEntry| {
+            let heard = server.leader || server.heard.is_some_and(|ago| ago < HEARD_MAX);
+            server.voter && heard && (server.leader || server.behind == Some(0))
+        };
         awaited("the three servers did not get in step", async || {
             let leader = self.leader().await?;
-            let listed = self.list(leader).await?;
-            let in_step = listed.servers.iter().filter(|server| {
-                let heard = server.heard_ms_ago.is_some_and(|millis| millis < HEARD_MS_MAX);
-                server.voter && (server.leader || heard && server.entries_behind == 0)
-            });
-            let in_step = in_step.count();
-            if in_step < 3 {
-                bail!("{in_step} are: {:?}", listed.servers);
+            let listed = self.client_of(leader)?.servers().await?;
+            if listed.servers.iter().filter(in_step).count() < 3 {
+                bail!("they are {:?}", listed.servers);
             }
             Ok(())
         })
@@ -143,31 +140,17 @@ impl Trio {
     }
 
     async fn leads(&self, server: usize) -> anyhow::Result<bool> {
-        let Some(mut cluster) = self.cluster_client(server)? else {
-            return Ok(false);
-        };
-        let described = cluster.describe(DescribeRequest {}).await;
-        Ok(described.is_ok_and(|described| {
-            let described = described.into_inner();
-            described.server_id != 0 && described.server_id == described.leader_id
-        }))
-    }
-
-    async fn list(&self, server: usize) -> anyhow::Result<ListServersResponse> {
-        let mut cluster = self.cluster_client(server)?.context("it does not run")?;
-        Ok(cluster.list_servers(ListServersRequest {}).await?.into_inner())
-    }
-
-    fn cluster_client(
-        &self,
-        server: usize,
-    ) -> anyhow::Result<Option<ClusterClient<tonic::transport::Channel>>> {
         if self.servers[server].is_none() {
-            return Ok(None);
+            return Ok(false);
         }
+        let state = self.client_of(server)?.server_state().await;
+        Ok(state.is_ok_and(|state| state.leader_id == Some(state.server_id)))
+    }
+
+    /// A client of this server alone.
+    fn client_of(&self, server: usize) -> anyhow::Result<Client> {
         let address = std::slice::from_ref(&self.addresses[server]);
-        let channel = endpoint::channel(Arc::clone(&self.host.network), address)?;
-        Ok(Some(ClusterClient::new(channel)))
+        Ok(Client::new(Arc::clone(&self.host.network), address)?)
     }
 
     fn data_directory(&self, name: &str) -> String {

@@ -4,7 +4,7 @@ use crate::expect_none;
 use crate::repository::{exists, files};
 
 /// Folders that a path in a paper may begin with, seen from the root.
-const TOP: [&str; 11] = [
+const TOP: [&str; 12] = [
     "proto/",
     "host/",
     "control-plane/",
@@ -15,6 +15,7 @@ const TOP: [&str; 11] = [
     "bench/",
     "docs/",
     "examples/",
+    "scripts/",
     ".ci/",
 ];
 

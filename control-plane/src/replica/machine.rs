@@ -27,7 +27,7 @@ impl StateMachine for ReplicatedState {
     type Outcome = Outcome;
 
     fn apply(&mut self, entry: Entry) -> io::Result<Vec<Outcome>> {
-        self.machine.apply(&entry).map_err(io::Error::other)
+        self.machine.apply(entry).map_err(io::Error::other)
     }
 
     fn publish(&mut self) {

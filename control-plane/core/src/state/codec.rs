@@ -43,13 +43,13 @@ impl Command {
     }
 
     /// The command of a message in the log.
-    pub fn from_wire(wire: &log::Command) -> Result<Self, UnreadableCommand> {
+    pub fn from_wire(wire: log::Command) -> Result<Self, UnreadableCommand> {
         Ok(Self {
             request_id: request_id_from_wire(&wire.request_id)?,
             time: wire.time.ok_or(UnreadableCommand("no time"))?,
             writes: wire
                 .writes
-                .iter()
+                .into_iter()
                 .map(write_from_wire)
                 .collect::<Result<_, _>>()?,
         })
@@ -127,31 +127,27 @@ fn write_to_wire(write: &Write) -> log::write::Write {
     }
 }
 
-fn write_from_wire(wire: &log::Write) -> Result<Write, UnreadableCommand> {
+fn write_from_wire(wire: log::Write) -> Result<Write, UnreadableCommand> {
     use log::write::Write as Wire;
     Ok(
-        match wire
-            .write
-            .as_ref()
-            .ok_or(UnreadableCommand("a write of unknown kind"))?
-        {
-            Wire::Create(create) => Write::Create(object_from_wire(create.object.as_ref())?),
+        match wire.write.ok_or(UnreadableCommand("a write of unknown kind"))? {
+            Wire::Create(create) => Write::Create(object_from_wire(create.object)?),
             Wire::Replace(replace) => Write::Replace {
-                object: object_from_wire(replace.object.as_ref())?,
+                object: object_from_wire(replace.object)?,
                 expected_version: replace.expected_version,
             },
             Wire::Delete(delete) => Write::Delete {
                 key: key_from_wire(delete.key.as_ref())?,
-                uid: delete.uid.clone(),
+                uid: delete.uid,
                 expected_version: delete.expected_version,
             },
             Wire::Bind(bind) => Write::Bind {
                 pod: Key::new(Kind::Pod, &bind.namespace, &bind.pod),
                 expected_version: bind.expected_version,
-                node: bind.node.clone(),
+                node: bind.node,
             },
-            Wire::Count(count) => Write::Count(count.clone()),
-            Wire::Progress(progress) => Write::Progress(progress.clone()),
+            Wire::Count(count) => Write::Count(count),
+            Wire::Progress(progress) => Write::Progress(progress),
             Wire::Expect(expect) => Write::Expect {
                 key: key_from_wire(expect.key.as_ref())?,
                 version: expect.version,
@@ -160,9 +156,8 @@ fn write_from_wire(wire: &log::Write) -> Result<Write, UnreadableCommand> {
     )
 }
 
-fn object_from_wire(wire: Option<&api::Object>) -> Result<Object, UnreadableCommand> {
-    wire.cloned()
-        .and_then(Object::from_wire)
+fn object_from_wire(wire: Option<api::Object>) -> Result<Object, UnreadableCommand> {
+    wire.and_then(Object::from_wire)
         .ok_or(UnreadableCommand("an object of unknown kind"))
 }
 

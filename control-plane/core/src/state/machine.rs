@@ -35,11 +35,11 @@ impl Machine {
     ///
     /// An entry that this version cannot read changes nothing and is no outcome: servers that can read it hold another
     /// state from here on, so this one must stop.
-    pub fn apply(&mut self, entry: &log::Entry) -> Result<Vec<Outcome>, UnreadableEntry> {
+    pub fn apply(&mut self, entry: log::Entry) -> Result<Vec<Outcome>, UnreadableEntry> {
         if entry.format > ENTRY_FORMAT {
             return Err(UnreadableEntry::Format(entry.format));
         }
-        let commands = entry.commands.iter().map(Command::from_wire);
+        let commands = entry.commands.into_iter().map(Command::from_wire);
         let commands = commands.collect::<Result<Vec<_>, _>>()?;
         Ok(commands
             .into_iter()
@@ -49,38 +49,51 @@ impl Machine {
 
     /// Applies one command: all of its writes, or none; none, too, if its request was carried out before.
     pub fn execute(&mut self, command: Command) -> Outcome {
-        let Command {
-            request_id,
-            time,
-            writes,
-        } = command;
-        self.state.requests_mut().forget(time);
-        if let Some(done) = self.state.done(&request_id) {
+        self.state.requests_mut().forget(command.time);
+        if let Some(done) = self.state.done(&command.request_id) {
             return Outcome::Rejected(Rejection {
                 key: done.key.clone(),
                 reason: Reason::DoneBefore,
             });
         }
-        let mut draft = self.state.clone();
-        let mut versions = Vec::with_capacity(writes.len());
-        for write in writes {
-            if let Err(reason) = precondition::check(&draft, &write) {
-                return Outcome::Rejected(Rejection {
-                    key: write.key(),
-                    reason,
-                });
-            }
-            let to_remember = (versions.is_empty() && request_id != NO_REQUEST).then(|| write.clone());
-            let version = perform(&mut draft, write, time);
-            if let Some(write) = to_remember {
-                let done = Done::by(&write, version, time);
-                draft.requests_mut().remember(request_id, done);
-            }
-            versions.push(version);
+        // A single write happens or does not. It needs no draft, and without one nothing is shared that would have to be
+        // copied before it changes: most of the cost of applying.
+        if command.writes.len() == 1 {
+            return carry_out(&mut self.state, command);
         }
-        self.state = draft;
-        Outcome::Applied(versions)
+        let mut draft = self.state.clone();
+        let outcome = carry_out(&mut draft, command);
+        if matches!(outcome, Outcome::Applied(_)) {
+            self.state = draft;
+        }
+        outcome
     }
+}
+
+/// Carries out the writes in order up to the first whose precondition does not hold, and remembers the request by the first.
+fn carry_out(state: &mut Snapshot, command: Command) -> Outcome {
+    let Command {
+        request_id,
+        time,
+        writes,
+    } = command;
+    let mut versions = Vec::with_capacity(writes.len());
+    for write in writes {
+        if let Err(reason) = precondition::check(state, &write) {
+            return Outcome::Rejected(Rejection {
+                key: write.key(),
+                reason,
+            });
+        }
+        let to_remember = (versions.is_empty() && request_id != NO_REQUEST).then(|| write.clone());
+        let version = perform(state, write, time);
+        if let Some(write) = to_remember {
+            let done = Done::by(&write, version, time);
+            state.requests_mut().remember(request_id, done);
+        }
+        versions.push(version);
+    }
+    Outcome::Applied(versions)
 }
 
 /// Carries out a write whose precondition holds; the version its object has afterwards.

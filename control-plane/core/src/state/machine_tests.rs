@@ -406,7 +406,7 @@ fn a_command_comes_back_from_the_log_as_it_went_in() {
             version: 0,
         },
     ]);
-    assert_eq!(Command::from_wire(&write.to_wire()), Ok(write));
+    assert_eq!(Command::from_wire(write.to_wire()), Ok(write));
 }
 
 #[test]
@@ -417,10 +417,10 @@ fn an_entry_of_a_newer_version_is_no_outcome() {
         ..Default::default()
     };
     let entry = |commands, format| Entry { commands, format };
-    let unknown = machine.apply(&entry(vec![unreadable], ENTRY_FORMAT));
+    let unknown = machine.apply(entry(vec![unreadable], ENTRY_FORMAT));
     assert!(matches!(unknown, Err(UnreadableEntry::Command(_))), "{unknown:?}");
-    let newer = machine.apply(&entry(Vec::new(), ENTRY_FORMAT + 1));
+    let newer = machine.apply(entry(Vec::new(), ENTRY_FORMAT + 1));
     assert_eq!(newer, Err(UnreadableEntry::Format(ENTRY_FORMAT + 1)));
-    assert_eq!(machine.apply(&entry(Vec::new(), 0)), Ok(Vec::new()));
+    assert_eq!(machine.apply(entry(Vec::new(), 0)), Ok(Vec::new()));
     assert_eq!(machine.snapshot().version(), 1);
 }

@@ -96,7 +96,7 @@ impl Fixture {
         };
         let mut outcomes = self
             .machine
-            .apply(&entry)
+            .apply(entry)
             .expect("it was written by this version");
         match outcomes.remove(0) {
             Outcome::Applied(versions) => Ok(versions),

@@ -18,6 +18,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long that sign may take.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What one answer may send before it is read, in bytes.
+const STREAM_WINDOW_BYTES: u32 = 2 << 20;
+/// What all answers on a connection may send together before they are read, in bytes. When this runs full, messages are cut
+/// into pieces, and the library takes many small ones for an attack and closes the connection.
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// The largest message either side may send: a page of a list, a full set of assignments. tonic's own limit is 4 MiB.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
@@ -78,7 +83,8 @@ pub fn channel(network: Arc<dyn Network>, addresses: &[String]) -> Result<Channe
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
-        .http2_adaptive_window(true);
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
     let dialler = Arc::new(Dialler {
         network,
         addresses,

@@ -28,6 +28,7 @@ use crate::config::{Config, ServerError};
 use crate::incoming::incoming;
 use crate::leader::{self, NodeSettings};
 use crate::nodes::{NodeAgentsService, NodeTimes, Relays, Sessions};
+use crate::outgoing::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
 use crate::raft::RaftSettings;
 use crate::replica::Replica;
 
@@ -81,6 +82,8 @@ impl Server {
         let forwarder = Forwarder::new(replica.node().node_id(), replica.leadership(), &host);
         let clock = Arc::clone(&host.clock);
         let serving = tonic::transport::Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             // Otherwise the library reads a clock of its own for it.
             .layer(MapResponseLayer::new(move |answer| dated(answer, clock.as_ref())))
             .layer(ForwardingLayer(forwarder))

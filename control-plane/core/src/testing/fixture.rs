@@ -94,10 +94,7 @@ impl Fixture {
             commands: vec![command.to_wire()],
             format: ENTRY_FORMAT,
         };
-        let mut outcomes = self
-            .machine
-            .apply(entry)
-            .expect("it was written by this version");
+        let mut outcomes = self.machine.apply(entry).expect("it was written by this version");
         match outcomes.remove(0) {
             Outcome::Applied(versions) => Ok(versions),
             Outcome::Rejected(rejection) => Err(rejection),

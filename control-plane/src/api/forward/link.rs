@@ -8,6 +8,8 @@ use bosun_host::Network;
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint, Uri};
 
+use crate::outgoing::{CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES};
+
 /// How long the leader may take to accept a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// How often the connection is asked for a sign of life. That a leader has gone is mostly learnt from raft, much sooner.
@@ -40,7 +42,8 @@ impl LeaderLink {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
             .keep_alive_timeout(KEEPALIVE_MAX)
-            .http2_adaptive_window(true);
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let (network, dialled) = (Arc::clone(&self.network), address.to_owned());
         let connector = tower::service_fn(move |_: Uri| {
             let (network, dialled) = (Arc::clone(&network), dialled.clone());

@@ -234,3 +234,22 @@ async fn a_delete_may_name_what_it_means() {
     assert!(gone.is_ok() || gone.is_err_and(|error| error.is_not_found()));
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_writes_at_once_share_one_connection() {
+    // More than the protocol's own window of 64 KiB holds, several times over.
+    const WRITES: usize = 1_000;
+    let server = TestServer::start().await;
+    let writes = (0..WRITES).map(|number| {
+        let note = "x".repeat(1_500);
+        let namespace = object(json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": format!("n{number}"), "annotations": {"note": note}},
+        }));
+        let client = server.client.clone();
+        tokio::spawn(async move { client.create(&namespace, false).await })
+    });
+    for write in writes.collect::<Vec<_>>() {
+        soon(write).await.expect("no panic").expect("stored");
+    }
+}

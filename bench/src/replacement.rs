@@ -221,17 +221,17 @@ fn template(owner: &str, restart_policy: &str) -> PodTemplateSpec {
     }
 }
 
-fn metadata(name: &str) -> Option<ObjectMeta> {
-    Some(ObjectMeta {
+fn metadata(name: &str) -> ObjectMeta {
+    ObjectMeta {
         name: name.into(),
         namespace: "default".into(),
         ..ObjectMeta::default()
-    })
+    }
 }
 
 fn replica_set() -> Object {
     ReplicaSet {
-        metadata: metadata(KEPT),
+        metadata: Some(metadata(KEPT)),
         spec: Some(ReplicaSetSpec {
             replicas: i32::try_from(PODS).ok(),
             selector: Some(LabelSelector {
@@ -248,7 +248,7 @@ fn replica_set() -> Object {
 
 fn job() -> Object {
     Job {
-        metadata: metadata(FENCED),
+        metadata: Some(metadata(FENCED)),
         spec: Some(JobSpec {
             completions: i32::try_from(PODS).ok(),
             parallelism: i32::try_from(PODS).ok(),

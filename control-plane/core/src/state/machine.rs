@@ -85,11 +85,14 @@ fn carry_out(state: &mut Snapshot, command: Command) -> Outcome {
                 reason,
             });
         }
-        let to_remember = (versions.is_empty() && request_id != NO_REQUEST).then(|| write.clone());
+        let is_to_remember = versions.is_empty() && request_id != NO_REQUEST;
+        // Before the write is carried out, which takes it: a copy would have its object copied once more.
+        let done = is_to_remember.then(|| Done::by(&write, 0, time));
         let version = perform(state, write, time);
-        if let Some(write) = to_remember {
-            let done = Done::by(&write, version, time);
-            state.requests_mut().remember(request_id, done);
+        if let Some(done) = done {
+            state
+                .requests_mut()
+                .remember(request_id, Done { version, ..done });
         }
         versions.push(version);
     }

@@ -1,4 +1,4 @@
-//! One client: writes registers, submits work, and keeps account of what it was told.
+//! One client: writes and reads registers, submits work, and keeps account of what it was told.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,8 +120,9 @@ impl Player {
     async fn act(&mut self) {
         let register = REGISTERS[usize::try_from(self.below(2)).expect("one of two")];
         match self.below(20) {
-            0..=8 => self.write(register).await,
-            9..=14 => self.compare_and_set(register).await,
+            0..=6 => self.write(register).await,
+            7..=10 => self.compare_and_set(register).await,
+            11..=14 => drop(self.read(register).await),
             15..=16 => {
                 self.marks += 1;
                 let name = format!("{}-{}", self.name, self.marks);
@@ -186,13 +187,25 @@ impl Player {
         self.account(register, Call::Write(value), attempt).await;
     }
 
-    async fn compare_and_set(&mut self, register: &str) {
+    /// What a register holds; `None` also when nobody says.
+    async fn read(&mut self, register: &str) -> Option<u64> {
         let key = Key::new(Kind::Namespace, "", register);
+        let id = self.evidence.history.called(&self.name, register, Call::Read);
         let client = self.client.clone();
-        let Fate::Done(found) = self.attempt(client.get(&key)).await else {
+        let value = match self.attempt(client.get(&key)).await {
+            Fate::Done(found) => value_of(&found),
+            Fate::Refused(error) if error.is_not_found() => None,
+            Fate::Refused(_) | Fate::NotDone | Fate::Unknown => return None,
+        };
+        self.evidence.history.answered(id, Answer::Found(value));
+        value
+    }
+
+    async fn compare_and_set(&mut self, register: &str) {
+        let Some(expected) = self.read(register).await else {
             return;
         };
-        let Some(expected) = value_of(&found) else { return };
+        let key = Key::new(Kind::Namespace, "", register);
         let new = self.next_value();
         let patch = manifests::compare_and_set(expected, new);
         let client = self.client.clone();

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use rustix::process::Signal;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, NODES, SERVERS, data_of};
+use crate::cluster::{Cluster, NODES, SERVERS};
 use crate::random::Random;
 use crate::run::pass;
 
@@ -73,27 +72,25 @@ impl Fault {
         Self::FullDisk,
     ];
 
-    /// Whether it needs links or disks of the test's own.
-    fn needs_places(self) -> bool {
+    /// What it needs of the machines.
+    fn needs(self) -> Needs {
         match self {
-            Self::CutOffLeader
-            | Self::DeafenLeader
+            Self::DeafenLeader
             | Self::MuteLeader
             | Self::CutTwoServers
-            | Self::CutOffNode
             | Self::DeafenNode
             | Self::SlowServer
-            | Self::FullDisk => true,
+            | Self::FullDisk => Needs::Places,
+            Self::CutOffLeader | Self::CutOffNode => Needs::Network,
+            Self::KillAgent | Self::PauseAgent => Needs::Processes,
             Self::KillLeader
             | Self::KillServer
             | Self::KillAllServers
             | Self::RestartStorm
-            | Self::KillAgent
             | Self::KillNode
             | Self::KillLeaderAndNode
             | Self::PauseLeader
-            | Self::PauseAgent
-            | Self::PauseNode => false,
+            | Self::PauseNode => Needs::Nothing,
         }
     }
 
@@ -114,6 +111,18 @@ impl Fault {
     }
 }
 
+/// What the machines must be made of for a fault to be possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// Programs that can be hit one by one.
+    Processes,
+    /// Machines that can be taken off the network.
+    Network,
+    /// Links and disks of the test's own.
+    Places,
+}
+
 /// The faults in the order in which they are made, without end: every kind once, then every kind again in another order.
 pub(crate) struct Faults {
     random: Random,
@@ -122,8 +131,8 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    pub(crate) fn new(random: Random, has_places: bool) -> Self {
-        let possible = |fault: &Fault| has_places || !fault.needs_places();
+    pub(crate) fn new(random: Random, cluster: &Cluster) -> Self {
+        let possible = |fault: &Fault| cluster.can(fault.needs());
         Self {
             random,
             kinds: Fault::ALL.into_iter().filter(possible).collect(),
@@ -154,8 +163,8 @@ impl Faults {
         let what = format!(
             "{fault:?} for {:.1} s ({}, {})",
             length.as_secs_f32(),
-            cluster.servers[server].name,
-            cluster.nodes[node].name
+            cluster.servers[server].name(),
+            cluster.nodes[node].name()
         );
         eprintln!("chaos: {what}");
         self.begin(fault, cluster, server, node, length).await?;
@@ -176,7 +185,7 @@ impl Faults {
             Fault::KillLeader | Fault::KillServer => cluster.servers[server].kill(),
             Fault::KillAllServers => {
                 for server in &mut cluster.servers {
-                    server.signal(Signal::KILL);
+                    server.begin_kill();
                 }
                 for server in &mut cluster.servers {
                     server.kill();
@@ -190,8 +199,8 @@ impl Faults {
                 cluster.servers[server].kill();
                 cluster.nodes[node].power_off();
             }
-            Fault::PauseLeader => cluster.servers[server].signal(Signal::STOP),
-            Fault::PauseAgent => cluster.nodes[node].signal(Signal::STOP),
+            Fault::PauseLeader => cluster.servers[server].pause_program(),
+            Fault::PauseAgent => cluster.nodes[node].pause_program(),
             Fault::PauseNode => cluster.nodes[node].freeze(),
             Fault::CutOffLeader => cut(cluster, server, Direction::Both)?,
             Fault::DeafenLeader => cut(cluster, server, Direction::ToIt)?,
@@ -199,34 +208,21 @@ impl Faults {
             Fault::CutTwoServers => {
                 let other = (server + 1) % cluster.servers.len();
                 let (one, two) = (&cluster.servers[server], &cluster.servers[other]);
-                if let (Some(place), Some(other_place)) = (&one.place, &two.place) {
-                    place.deafen(two.address)?;
-                    other_place.deafen(one.address)?;
-                }
+                one.deafen(two)?;
+                two.deafen(one)?;
             }
             Fault::CutOffNode | Fault::DeafenNode => {
                 let node = &cluster.nodes[node];
                 for server in &cluster.servers {
-                    node.place
-                        .iter()
-                        .try_for_each(|place| place.deafen(server.address))?;
+                    node.deafen(server)?;
                     if fault == Fault::CutOffNode {
-                        server
-                            .place
-                            .iter()
-                            .try_for_each(|place| place.deafen(node.address))?;
+                        server.deafen(node)?;
                     }
                 }
+                node.unplug();
             }
-            Fault::SlowServer => {
-                let place = &cluster.servers[server].place;
-                place.iter().try_for_each(crate::network::Holder::slow)?;
-            }
-            Fault::FullDisk => {
-                let server = cluster.small_disk();
-                let script = format!("cat /dev/zero > {}/filler || true", data_of(server).display());
-                server.place.iter().try_for_each(|place| place.shell(&script))?;
-            }
+            Fault::SlowServer => cluster.servers[server].slow()?,
+            Fault::FullDisk => cluster.on_small_disk("cat /dev/zero > filler || true")?,
         }
         pass(length).await;
         Ok(())
@@ -256,34 +252,25 @@ enum Direction {
 fn cut(cluster: &Cluster, server: usize, direction: Direction) -> Result<()> {
     let cut_off = &cluster.servers[server];
     let machines = cluster.servers.iter().chain(&cluster.nodes);
-    for other in machines.filter(|other| other.name != cut_off.name) {
+    for other in machines.filter(|other| other.name() != cut_off.name()) {
         if direction != Direction::FromIt {
-            cut_off
-                .place
-                .iter()
-                .try_for_each(|place| place.deafen(other.address))?;
+            cut_off.deafen(other)?;
         }
         if direction != Direction::ToIt {
-            other
-                .place
-                .iter()
-                .try_for_each(|place| place.deafen(cut_off.address))?;
+            other.deafen(cut_off)?;
         }
     }
+    cut_off.unplug();
     Ok(())
 }
 
 /// Undoes a fault.
 fn end(fault: Fault, cluster: &mut Cluster, server: usize, node: usize) -> Result<()> {
     match fault {
-        Fault::PauseLeader => cluster.servers[server].signal(Signal::CONT),
-        Fault::PauseAgent => cluster.nodes[node].signal(Signal::CONT),
+        Fault::PauseLeader => cluster.servers[server].resume_program(),
+        Fault::PauseAgent => cluster.nodes[node].resume_program(),
         Fault::PauseNode => cluster.nodes[node].thaw(),
-        Fault::FullDisk => {
-            let server = cluster.small_disk();
-            let script = format!("rm -f {}/filler", data_of(server).display());
-            server.place.iter().try_for_each(|place| place.shell(&script))?;
-        }
+        Fault::FullDisk => cluster.on_small_disk("rm -f filler")?,
         Fault::CutOffLeader
         | Fault::DeafenLeader
         | Fault::MuteLeader
@@ -303,8 +290,6 @@ fn end(fault: Fault, cluster: &mut Cluster, server: usize, node: usize) -> Resul
 }
 
 fn heal_links(cluster: &Cluster) -> Result<()> {
-    let machines = cluster.servers.iter().chain(&cluster.nodes);
-    machines
-        .filter_map(|machine| machine.place.as_ref())
-        .try_for_each(crate::network::Holder::heal)
+    let mut machines = cluster.servers.iter().chain(&cluster.nodes);
+    machines.try_for_each(crate::machine::Machine::heal)
 }

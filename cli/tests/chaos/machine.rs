@@ -1,206 +1,128 @@
-//! One machine of the run: its place in the network, the one program it is there for, and everything that runs on it.
+//! One machine of the run, whatever it is made of: what can be done to it.
 
-use std::collections::BTreeSet;
-use std::fs::OpenOptions;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::Result;
+use rustix::process::Signal;
 
-use crate::network::{Holder, Network};
-
-/// The variable by which containers are recognised where machines share a network namespace.
-pub(crate) const NODE_VARIABLE: &str = "CHAOS_NODE";
-/// How often killed processes are looked for before that counts as a failure of the test itself.
-const SWEEPS_MAX: usize = 500;
-/// The pause between two looks.
-const SWEEP: Duration = Duration::from_millis(10);
-const PROGRAM: &str = env!("CARGO_BIN_EXE_bosun");
+use crate::container::Container;
+use crate::network::Holder;
+use crate::processes::Processes;
 
 /// A server's or a node's machine.
-pub(crate) struct Machine {
-    pub(crate) name: String,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) directory: PathBuf,
-    pub(crate) place: Option<Holder>,
-    arguments: Vec<String>,
-    log: PathBuf,
-    process: Option<Child>,
+pub(crate) enum Machine {
+    Processes(Processes),
+    Container(Container),
 }
 
 impl Machine {
-    /// A machine with an empty disk on which nothing runs yet.
-    pub(crate) fn new(network: &Network, root: &Path, name: &str, number: u8) -> Result<Self> {
-        let directory = root.join(name);
-        std::fs::create_dir(&directory)?;
-        let (place, address) = network.place(number).with_context(|| name.to_owned())?;
-        Ok(Self {
-            name: name.to_owned(),
-            address,
-            directory,
-            place,
-            arguments: Vec::new(),
-            log: root.join(format!("{name}.log")),
-            process: None,
-        })
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Processes(machine) => &machine.name,
+            Self::Container(container) => &container.name,
+        }
     }
 
-    /// What `bosun` is told when it is started here.
-    pub(crate) fn set_arguments(&mut self, arguments: Vec<String>) {
-        self.arguments = arguments;
-    }
-
-    /// Starts its program, if it does not run. What it says is added to the machine's log.
+    /// Starts its program, if it does not run.
     pub(crate) fn start(&mut self) -> Result<()> {
-        if self.runs() {
-            return Ok(());
-        }
-        let mut command = match &self.place {
-            Some(place) => place.command(PROGRAM),
-            None => Command::new(PROGRAM),
-        };
-        let log = OpenOptions::new().create(true).append(true).open(&self.log)?;
-        let process = command
-            .args(&self.arguments)
-            .env(
-                "BOSUN_LOG",
-                std::env::var("BOSUN_CHAOS_LOG").unwrap_or("info".to_owned()),
-            )
-            .env_remove("RUST_LOG")
-            .env_remove("BOSUN_SERVER")
-            .env("HOME", &self.directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("start {}", self.name))?;
-        self.process = Some(process);
-        Ok(())
-    }
-
-    /// Whether its program runs; one that has ended by itself is noticed here.
-    pub(crate) fn runs(&mut self) -> bool {
-        let has_ended = |process: &mut Child| !matches!(process.try_wait(), Ok(None));
-        if self.process.as_mut().is_some_and(has_ended) {
-            self.process = None;
-        }
-        self.process.is_some()
-    }
-
-    /// Sends a signal to its program alone.
-    pub(crate) fn signal(&mut self, signal: Signal) {
-        if let Some(process) = &self.process {
-            // It may have ended by itself; then nothing hears it.
-            kill_process(Pid::from_child(process), signal).unwrap_or_default();
+        match self {
+            Self::Processes(machine) => machine.start(),
+            Self::Container(container) => container.start(),
         }
     }
 
-    /// kill -9 for its program alone.
+    /// kill -9 for its program. Of a container nothing is left either way.
     pub(crate) fn kill(&mut self) {
-        self.signal(Signal::KILL);
-        self.reap();
-    }
-
-    fn reap(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            drop(process.wait());
+        match self {
+            Self::Processes(machine) => machine.kill(),
+            Self::Container(container) => container.kill(),
         }
     }
 
-    /// The machine loses power: everything on it is gone, and nothing on it sees anything else go first.
+    /// kill -9 for the program, without waiting for its end.
+    pub(crate) fn begin_kill(&mut self) {
+        match self {
+            Self::Processes(machine) => machine.signal(Signal::KILL),
+            Self::Container(container) => container.kill(),
+        }
+    }
+
+    /// Everything on it is gone in one instant.
     pub(crate) fn power_off(&mut self) {
-        for _ in 0..SWEEPS_MAX {
-            self.freeze();
-            let present = self.processes();
-            if present.is_empty() {
-                self.reap();
-                return;
-            }
-            send(&present, Signal::KILL);
-            self.reap();
-            std::thread::sleep(SWEEP);
+        match self {
+            Self::Processes(machine) => machine.power_off(),
+            Self::Container(container) => container.kill(),
         }
-        panic!("processes of {} survive kill -9", self.name);
     }
 
-    /// The machine stands still, with everything on it.
+    /// Its program stands still; of a container everything does.
+    pub(crate) fn pause_program(&mut self) {
+        match self {
+            Self::Processes(machine) => machine.signal(Signal::STOP),
+            Self::Container(container) => container.pause(),
+        }
+    }
+
+    /// It goes on.
+    pub(crate) fn resume_program(&mut self) {
+        match self {
+            Self::Processes(machine) => machine.signal(Signal::CONT),
+            Self::Container(container) => container.resume(),
+        }
+    }
+
+    /// Everything on it stands still.
     pub(crate) fn freeze(&self) {
-        let mut frozen = BTreeSet::new();
-        loop {
-            let new: BTreeSet<i32> = self.processes().difference(&frozen).copied().collect();
-            if new.is_empty() {
-                return;
-            }
-            send(&new, Signal::STOP);
-            frozen.extend(new);
+        match self {
+            Self::Processes(machine) => machine.freeze(),
+            Self::Container(container) => container.pause(),
         }
     }
 
-    /// It goes on: first what is Bosun's, then the containers, as if the machine's own programs had the higher priority.
+    /// Everything on it goes on.
     pub(crate) fn thaw(&self) {
-        let present = self.processes();
-        let (bosun, others): (BTreeSet<i32>, BTreeSet<i32>) =
-            present.into_iter().partition(|process| is_bosun(*process));
-        send(&bosun, Signal::CONT);
-        std::thread::sleep(SWEEP);
-        send(&others, Signal::CONT);
+        match self {
+            Self::Processes(machine) => machine.thaw(),
+            Self::Container(container) => container.resume(),
+        }
     }
 
-    /// Everything that runs on the machine, Bosun's own programs and containers.
-    fn processes(&self) -> BTreeSet<i32> {
-        let entries = std::fs::read_dir("/proc").expect("Linux has /proc");
-        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        match &self.place {
-            Some(holder) => {
-                let link = |process: i64| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
-                let ours = link(holder.pid().into()).expect("the holder lives as long as this");
-                numbers
-                    .filter(|process: &i32| {
-                        i64::from(*process) != i64::from(holder.pid())
-                            && link((*process).into()).as_ref() == Some(&ours)
-                    })
-                    .collect()
+    /// Where links and disks are the test's own: the place, and the address in it.
+    pub(crate) fn place(&self) -> Option<(&Holder, Ipv4Addr)> {
+        match self {
+            Self::Processes(machine) => machine.place.as_ref().map(|place| (place, machine.address)),
+            Self::Container(_) => None,
+        }
+    }
+
+    /// From now on nothing of what `other` sends arrives here.
+    pub(crate) fn deafen(&self, other: &Self) -> Result<()> {
+        match (self.place(), other.place()) {
+            (Some((place, _)), Some((_, address))) => place.deafen(address),
+            _ => Ok(()),
+        }
+    }
+
+    /// What this machine sends is late.
+    pub(crate) fn slow(&self) -> Result<()> {
+        self.place().map_or(Ok(()), |(place, _)| place.slow())
+    }
+
+    /// Takes a container off its network. The links of other machines are cut one by one.
+    pub(crate) fn unplug(&self) {
+        if let Self::Container(container) = self {
+            container.unplug();
+        }
+    }
+
+    /// All its links are whole and fast again.
+    pub(crate) fn heal(&self) -> Result<()> {
+        match self {
+            Self::Processes(machine) => machine.place.iter().try_for_each(Holder::heal),
+            Self::Container(container) => {
+                container.plug_in();
+                Ok(())
             }
-            None => numbers.filter(|process| self.is_marked(*process)).collect(),
         }
     }
-
-    /// Whether a process has the machine's directory in its command line, or its name in the environment.
-    fn is_marked(&self, process: i32) -> bool {
-        let read = |file: &str| std::fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
-        let contains =
-            |bytes: &[u8], part: &str| bytes.windows(part.len()).any(|window| window == part.as_bytes());
-        let directory = format!("{}", self.directory.display());
-        process.unsigned_abs() != std::process::id()
-            && (contains(&read("cmdline"), &directory)
-                || contains(&read("environ"), &format!("{NODE_VARIABLE}={}\0", self.mark())))
-    }
-
-    /// The machine's name, unlike that of any machine of another run.
-    pub(crate) fn mark(&self) -> String {
-        format!("{}", self.address)
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        self.power_off();
-    }
-}
-
-fn send(processes: &BTreeSet<i32>, signal: Signal) {
-    for process in processes {
-        if let Some(process) = Pid::from_raw(*process) {
-            // It may be gone by now.
-            kill_process(process, signal).unwrap_or_default();
-        }
-    }
-}
-
-fn is_bosun(process: i32) -> bool {
-    let program = std::fs::read_link(format!("/proc/{process}/exe"));
-    program.is_ok_and(|program| program == Path::new(PROGRAM))
 }

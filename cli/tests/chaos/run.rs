@@ -17,8 +17,9 @@ use crate::settings::Settings;
 /// The calm between two faults.
 const CALM: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 
-/// Runs to the end. Panics with everything that is needed to look further when a promise was broken.
-pub(crate) fn run(settings: &Settings) {
+/// Runs to the end on the machines that `set_up` makes. Panics with all that is needed to look further when a promise was
+/// broken.
+pub(crate) fn run(settings: &Settings, set_up: fn(&Path) -> Result<Cluster>) {
     eprintln!(
         "chaos: seed {} for {:?}: {}",
         settings.seed,
@@ -36,7 +37,7 @@ pub(crate) fn run(settings: &Settings) {
             .build()
             .expect("a runtime")
     };
-    let mut cluster = match Cluster::start(directory.path()) {
+    let mut cluster = match set_up(directory.path()) {
         Ok(cluster) => cluster,
         Err(error) => panic!("the cluster cannot be set up: {error:#}"),
     };
@@ -46,7 +47,7 @@ pub(crate) fn run(settings: &Settings) {
     if problems.is_empty() {
         return;
     }
-    let kept = cluster.keep_small_disk();
+    let kept = cluster.keep();
     let logs = cluster.log_ends();
     drop(cluster);
     let directory = directory.keep();
@@ -61,13 +62,12 @@ pub(crate) fn run(settings: &Settings) {
 
 /// What promises were broken; an error when it did not even come to the checks.
 async fn chaos(settings: &Settings, cluster: &mut Cluster) -> Result<Vec<String>> {
-    let records = records_of(&cluster.directory)?;
-    let clients = Clients::start(cluster, settings.seed, &records)
+    let clients = Clients::start(cluster, settings.seed)
         .await
         .context("the cluster does not come up")?;
     eprintln!("chaos: the cluster is up");
     let mut random = Random::new(settings.seed, 1);
-    let mut faults = Faults::new(Random::new(settings.seed, 2), cluster.network.has_links());
+    let mut faults = Faults::new(Random::new(settings.seed, 2), cluster);
     let mut made = Vec::new();
     let end = Instant::now() + settings.length;
     while Instant::now() < end {
@@ -76,14 +76,7 @@ async fn chaos(settings: &Settings, cluster: &mut Cluster) -> Result<Vec<String>
     }
     eprintln!("chaos: {} faults made, healing", made.len());
     let evidence = Arc::new(clients.stop(cluster).await);
-    checks::all(cluster, &evidence, &records).await
-}
-
-/// Where containers write down when they began and ended.
-fn records_of(directory: &Path) -> Result<std::path::PathBuf> {
-    let records = directory.join("records");
-    std::fs::create_dir(&records)?;
-    Ok(records)
+    checks::all(cluster, &evidence, &cluster.records()).await
 }
 
 /// Lets a fault, or the calm after it, last.

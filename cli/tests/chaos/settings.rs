@@ -12,11 +12,13 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// How long faults are made.
     pub(crate) length: Duration,
+    /// The name of the test, as far as cargo needs it.
+    test: &'static str,
 }
 
 impl Settings {
     /// `BOSUN_CHAOS_SEED` and `BOSUN_CHAOS_MINUTES`; without them a fresh seed and the short run.
-    pub(crate) fn from_environment() -> Self {
+    pub(crate) fn from_environment(test: &'static str) -> Self {
         let number = |name: &str| {
             let text = std::env::var(name).ok()?;
             let number: u64 = text
@@ -32,6 +34,7 @@ impl Settings {
         Self {
             seed: number("BOSUN_CHAOS_SEED").unwrap_or_else(fresh),
             length: number("BOSUN_CHAOS_MINUTES").map_or(SHORT, Duration::from_mins),
+            test,
         }
     }
 
@@ -41,9 +44,15 @@ impl Settings {
             SHORT => String::new(),
             length => format!("BOSUN_CHAOS_MINUTES={} ", length.as_secs() / 60),
         };
+        let compose = image().map_or_else(String::new, |image| format!("BOSUN_CHAOS_IMAGE={image} "));
         format!(
-            "BOSUN_CHAOS_SEED={} {minutes}cargo test -p bosun-cli --test chaos -- --nocapture",
-            self.seed
+            "{compose}BOSUN_CHAOS_SEED={} {minutes}cargo test -p bosun-cli --test chaos {} -- --nocapture",
+            self.seed, self.test
         )
     }
+}
+
+/// The image to make containers of, if there shall be any: `BOSUN_CHAOS_IMAGE`.
+pub(crate) fn image() -> Option<String> {
+    std::env::var("BOSUN_CHAOS_IMAGE").ok()
 }

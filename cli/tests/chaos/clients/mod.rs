@@ -4,7 +4,6 @@ pub(crate) mod registers;
 pub(crate) mod watches;
 pub(crate) mod work;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ pub(crate) struct Evidence {
 
 impl Clients {
     /// Makes what they work on and starts them.
-    pub(crate) async fn start(cluster: &Cluster, seed: u64, records: &Path) -> Result<Self> {
+    pub(crate) async fn start(cluster: &Cluster, seed: u64) -> Result<Self> {
         let first = cluster.client(START_MAX);
         for namespace in [registers::NAMESPACE, work::NAMESPACE] {
             create(
@@ -56,7 +55,7 @@ impl Clients {
             )
             .await?;
         }
-        let work = Arc::new(Work::new(records));
+        let work = Arc::new(Work::new(&cluster.records_inside()));
         work.begin(&first).await?;
         let registers = Arc::new(Registers::default());
         let (stop, stop_watches) = (CancellationToken::new(), CancellationToken::new());

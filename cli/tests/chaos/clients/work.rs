@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{create, object};
 use crate::cluster::Cluster;
-use crate::machine::NODE_VARIABLE;
+use crate::processes::NODE_VARIABLE;
 use crate::random::Random;
 
 pub(crate) const NAMESPACE: &str = "work";

@@ -140,11 +140,14 @@ impl ApiError {
         // Which part failed is told by the chain of sources: the channel's connector reports an I/O error "not connected".
         let detail = innermost(status);
         match status.code() {
-            Code::Unavailable | Code::Unknown if status.source().is_some() => Self::Unreachable {
-                addresses: addresses.to_vec(),
-                detail,
-                sent: !never_connected(status),
-            },
+            // Cancelled is what the channel says of requests whose connection went away before they were answered.
+            Code::Unavailable | Code::Unknown | Code::Cancelled if status.source().is_some() => {
+                Self::Unreachable {
+                    addresses: addresses.to_vec(),
+                    detail,
+                    sent: !never_connected(status),
+                }
+            }
             Code::Unavailable => plain_refusal(status, "ServiceUnavailable", 503),
             Code::DeadlineExceeded => Self::Timeout {
                 detail: status.message().to_owned(),
@@ -277,5 +280,17 @@ mod tests {
         assert!(error.is_transient() && error.surely_not_done());
         let error = ApiError::from_status(&Status::deadline_exceeded(""), &[]);
         assert!(error.is_transient() && !error.surely_not_done());
+    }
+
+    /// Seen when a server was killed: the command line then gave up although another server would have answered.
+    #[test]
+    fn a_request_that_went_down_with_its_connection_may_have_been_done() {
+        let mut status = Status::cancelled("operation was canceled");
+        status.set_source(std::sync::Arc::new(std::io::Error::other("connection lost")));
+        let error = ApiError::from_status(&status, &[]);
+        assert!(error.is_transient() && !error.surely_not_done(), "{error:?}");
+        // A server that cancels a request says so itself, and means it.
+        let error = ApiError::from_status(&Status::cancelled("no"), &[]);
+        assert!(!error.is_transient(), "{error:?}");
     }
 }

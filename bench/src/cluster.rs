@@ -50,7 +50,7 @@ impl Cluster {
             program.as_os_str(),
             &[&agent_arguments[..], &["--server", &listen]].concat(),
         )?;
-        let client = Client::new(host.network.clone(), &[listen])?;
+        let client = Client::new(&host, &[listen])?;
         let cluster = Self {
             server,
             agent,

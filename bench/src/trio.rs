@@ -96,7 +96,7 @@ impl Trio {
 
     /// A client that knows all servers and outlasts a failover.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
-        let client = Client::new(Arc::clone(&self.host.network), &self.addresses)?;
+        let client = Client::new(&self.host, &self.addresses)?;
         Ok(client.with_patience(Patience(PATIENCE)))
     }
 
@@ -150,7 +150,7 @@ impl Trio {
     /// A client of this server alone.
     fn client_of(&self, server: usize) -> anyhow::Result<Client> {
         let address = std::slice::from_ref(&self.addresses[server]);
-        Ok(Client::new(Arc::clone(&self.host.network), address)?)
+        Ok(Client::new(&self.host, address)?)
     }
 
     fn data_directory(&self, name: &str) -> String {

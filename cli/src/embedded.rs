@@ -138,7 +138,7 @@ impl Embedded {
 
 /// Waits until the server leads, so that the agent is not turned away at first.
 async fn led(host: &Host, address: SocketAddr) -> Result<()> {
-    let client = Client::new(std::sync::Arc::clone(&host.network), &[address.to_string()])?;
+    let client = Client::new(host, &[address.to_string()])?;
     let leads = async {
         while client.server_state().await?.leader_id.is_none() {
             tokio::time::sleep(LEADER_PAUSE).await;

@@ -7,7 +7,6 @@ use anyhow::Result;
 use bosun_client::{Client, Query, endpoint};
 use bosun_host::Host;
 use bosun_proto::{Kind, Time};
-use std::sync::Arc;
 
 /// Where a cluster listens unless told otherwise.
 pub(crate) const DEFAULT_SERVER: &str = "127.0.0.1:7600";
@@ -48,7 +47,7 @@ impl Session {
 
     /// A client for given addresses.
     pub(crate) fn client_of(&self, addresses: &[String]) -> Result<Client> {
-        Ok(Client::new(Arc::clone(&self.host.network), addresses)?)
+        Ok(Client::new(&self.host, addresses)?)
     }
 
     /// The time, for ages.

@@ -5,9 +5,9 @@ use crate::error::ApiError;
 use crate::follow::Follow;
 use crate::list::{List, Query};
 use crate::logs::{LogOptions, LogStream};
-use crate::retry::{Attempts, Effect, Patience};
+use crate::retry::{Attempts, Bounds, Effect, Patience};
 use crate::watch::Watch;
-use bosun_host::Network;
+use bosun_host::{Entropy, Host};
 use bosun_proto::api::cluster_client::ClusterClient;
 use bosun_proto::api::objects_client::ObjectsClient;
 use bosun_proto::{Key, Object, Resource, api, meta_v1};
@@ -15,11 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 /// How long the answer to one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The metadata that says which requests are repetitions of one.
+const REQUEST_ID: &str = "bosun-request-id";
 /// How often a list starts anew because its pages grew too old between two requests.
 const LIST_RESTARTS_MAX: usize = 3;
 
@@ -29,9 +32,20 @@ pub struct Client {
     pub(crate) objects: ObjectsClient<Channel>,
     pub(crate) cluster: ClusterClient<Channel>,
     pub(crate) addresses: Arc<[String]>,
-    pub(crate) patience: Patience,
+    pub(crate) bounds: Bounds,
+    entropy: SharedEntropy,
     /// Shared by all clones: the last thing that happened was that no server answered.
     pub(crate) cut_off: Arc<AtomicBool>,
+}
+
+/// Where request ids come from.
+#[derive(Clone)]
+struct SharedEntropy(Arc<dyn Entropy>);
+
+impl std::fmt::Debug for SharedEntropy {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("entropy")
+    }
 }
 
 /// What a write made.
@@ -68,15 +82,16 @@ impl Client {
     ///
     /// # Errors
     /// When the list is empty or holds something that is no address.
-    pub fn new(network: Arc<dyn Network>, addresses: &[String]) -> Result<Self, AddressError> {
-        let channel = endpoint::channel(network, addresses)?;
+    pub fn new(host: &Host, addresses: &[String]) -> Result<Self, AddressError> {
+        let channel = endpoint::channel(Arc::clone(&host.network), addresses)?;
         Ok(Self {
             objects: ObjectsClient::new(channel.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             cluster: ClusterClient::new(channel),
             addresses: addresses.into(),
-            patience: Patience::default(),
+            bounds: Bounds::default(),
+            entropy: SharedEntropy(Arc::clone(&host.entropy)),
             cut_off: Arc::default(),
         })
     }
@@ -84,7 +99,7 @@ impl Client {
     /// The same client with another patience.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+        self.bounds = patience.into();
         self
     }
 
@@ -112,7 +127,7 @@ impl Client {
             resource_version: String::new(),
         };
         let found = self
-            .call(Effect::Read, || {
+            .call(Effect::Safe, || {
                 let (mut objects, request) = (self.objects.clone(), request.clone());
                 async move { objects.get(request).await }
             })
@@ -144,7 +159,7 @@ impl Client {
         loop {
             let request = query.list_request(&continue_token);
             let page = self
-                .call(Effect::Read, || {
+                .call(Effect::Safe, || {
                     let (mut objects, request) = (self.objects.clone(), request.clone());
                     async move { objects.list(request).await }
                 })
@@ -189,8 +204,8 @@ impl Client {
             object: Some(object.to_wire()),
             dry_run,
         };
-        self.write(|| {
-            let (mut objects, request) = (self.objects.clone(), request.clone());
+        self.write(request, |request| {
+            let mut objects = self.objects.clone();
             async move { Box::pin(objects.create(request)).await }
         })
         .await
@@ -202,8 +217,8 @@ impl Client {
             object: Some(object.to_wire()),
             dry_run,
         };
-        self.write(|| {
-            let (mut objects, request) = (self.objects.clone(), request.clone());
+        self.write(request, |request| {
+            let mut objects = self.objects.clone();
             async move { Box::pin(objects.update(request)).await }
         })
         .await
@@ -215,8 +230,8 @@ impl Client {
             object: Some(object.to_wire()),
             dry_run,
         };
-        self.write(|| {
-            let (mut objects, request) = (self.objects.clone(), request.clone());
+        self.write(request, |request| {
+            let mut objects = self.objects.clone();
             async move { Box::pin(objects.update_status(request)).await }
         })
         .await
@@ -243,8 +258,8 @@ impl Client {
             status: false,
             dry_run,
         };
-        self.write(|| {
-            let (mut objects, request) = (self.objects.clone(), request.clone());
+        self.write(request, |request| {
+            let mut objects = self.objects.clone();
             async move { Box::pin(objects.patch(request)).await }
         })
         .await
@@ -259,8 +274,8 @@ impl Client {
             options: Some(options),
         };
         let done = self
-            .call(Effect::Write, || {
-                let (mut objects, request) = (self.objects.clone(), request.clone());
+            .call_once(request, |request| {
+                let mut objects = self.objects.clone();
                 async move { objects.delete(request).await }
             })
             .await?;
@@ -277,16 +292,34 @@ impl Client {
         LogStream::open(self, options).await
     }
 
-    async fn write<F, A>(&self, attempt: F) -> Result<Written, ApiError>
+    async fn write<M, F, A>(&self, message: M, attempt: F) -> Result<Written, ApiError>
     where
-        F: Fn() -> A,
+        M: Clone,
+        F: Fn(Request<M>) -> A,
         A: Future<Output = Result<Response<api::WriteResponse>, Status>>,
     {
-        let written = self.call(Effect::Write, attempt).await?;
+        let written = self.call_once(message, attempt).await?;
         Ok(Written {
             object: object_from(written.object)?,
             warnings: written.warnings,
         })
+    }
+
+    /// Sends a write until its outcome is known, every time under the same new id, so that it is done once.
+    async fn call_once<M, T, F, A>(&self, message: M, attempt: F) -> Result<T, ApiError>
+    where
+        M: Clone,
+        F: Fn(Request<M>) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        let id = self.entropy.0.uuid().to_string();
+        let id = MetadataValue::try_from(id).map_err(|_| unexpected("a request id that cannot be sent"))?;
+        self.call(Effect::Safe, || {
+            let mut request = Request::new(message.clone());
+            request.metadata_mut().insert(REQUEST_ID, id.clone());
+            attempt(request)
+        })
+        .await
     }
 
     /// Sends a request, again where that is safe, each attempt within [`REQUEST_TIMEOUT`].
@@ -295,7 +328,7 @@ impl Client {
         F: Fn() -> A,
         A: Future<Output = Result<Response<T>, Status>>,
     {
-        let mut attempts = Attempts::new(self.patience);
+        let mut attempts = Attempts::new(self.bounds);
         loop {
             let error = match tokio::time::timeout(REQUEST_TIMEOUT, Box::pin(attempt())).await {
                 Ok(Ok(response)) => {

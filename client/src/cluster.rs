@@ -55,7 +55,7 @@ impl Client {
     /// The servers of the cluster, as far as the one that answers knows.
     pub async fn servers(&self) -> Result<Servers, ApiError> {
         let listed = self
-            .call(Effect::Read, || {
+            .call(Effect::Safe, || {
                 let mut cluster = self.cluster.clone();
                 async move {
                     cluster
@@ -86,7 +86,7 @@ impl Client {
             server_id,
         };
         let removed = self
-            .call(Effect::Write, || {
+            .call(Effect::Change, || {
                 let (mut cluster, request) = (self.cluster.clone(), request.clone());
                 async move { cluster.remove_server(request).await }
             })
@@ -100,7 +100,7 @@ impl Client {
             name: name.to_owned(),
         };
         let transferred = self
-            .call(Effect::Write, || {
+            .call(Effect::Change, || {
                 let (mut cluster, request) = (self.cluster.clone(), request.clone());
                 async move { cluster.transfer_leader(request).await }
             })
@@ -111,7 +111,7 @@ impl Client {
     /// Asks the server that answers about itself.
     pub async fn server_state(&self) -> Result<ServerState, ApiError> {
         let described = self
-            .call(Effect::Read, || {
+            .call(Effect::Safe, || {
                 let mut cluster = self.cluster.clone();
                 async move { cluster.describe(api::DescribeRequest {}).await }
             })

@@ -2,7 +2,8 @@
 //! builds its channel here too.
 //!
 //! The channel connects when it is first used and again whenever the connection is lost. Each attempt goes through the
-//! addresses in order, beginning with the one that answered last, so that a dead server costs one failed attempt and no more.
+//! addresses in order, beginning after the one that was connected last: a server that accepts connections but never answers
+//! (its process is stopped) must not be chosen for ever. A dead one costs one failed attempt and no more.
 
 use bosun_host::{Connection, Network};
 use hyper_util::rt::TokioIo;
@@ -15,9 +16,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 /// How long one address may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a connection is asked for a sign of life, so that a watch notices a server that vanished without a word.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 /// How long that sign may take.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// What one answer may send before it is read, in bytes.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 /// What all answers on a connection may send together before they are read, in bytes. When this runs full, messages are cut
@@ -88,7 +89,7 @@ pub fn channel(network: Arc<dyn Network>, addresses: &[String]) -> Result<Channe
     let dialler = Arc::new(Dialler {
         network,
         addresses,
-        last_good: AtomicUsize::new(0),
+        next: AtomicUsize::new(0),
     });
     let connector = tower::service_fn(move |_: Uri| {
         let dialler = Arc::clone(&dialler);
@@ -101,19 +102,19 @@ pub fn channel(network: Arc<dyn Network>, addresses: &[String]) -> Result<Channe
 struct Dialler {
     network: Arc<dyn Network>,
     addresses: Vec<String>,
-    last_good: AtomicUsize,
+    next: AtomicUsize,
 }
 
 impl Dialler {
     async fn dial(&self) -> io::Result<Connection> {
         let count = self.addresses.len();
-        let first = self.last_good.load(Ordering::Relaxed);
+        let first = self.next.load(Ordering::Relaxed);
         let mut failures = Vec::new();
         for index in (0..count).map(|step| (first + step) % count) {
             let address = &self.addresses[index];
             match tokio::time::timeout(CONNECT_TIMEOUT, self.network.connect(address)).await {
                 Ok(Ok(connection)) => {
-                    self.last_good.store(index, Ordering::Relaxed);
+                    self.next.store((index + 1) % count, Ordering::Relaxed);
                     return Ok(connection);
                 }
                 Ok(Err(error)) => failures.push(error.to_string()),
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dials_in_order_and_stays_with_what_answered() {
+    async fn dials_in_order_and_begins_after_the_one_that_was_lost() {
         let network = Arc::new(Answering {
             alive: Mutex::new(vec!["b:1".into()]),
             dialled: Mutex::default(),
@@ -195,17 +196,17 @@ mod tests {
         let dialler = Dialler {
             network: network.clone(),
             addresses,
-            last_good: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
         };
         let dialled = || std::mem::take(&mut *network.dialled.lock().unwrap()).join(" ");
 
         dialler.dial().await.unwrap();
         assert_eq!(dialled(), "a:1 b:1");
+        *network.alive.lock().unwrap() = ["a:1", "b:1"].map(str::to_owned).to_vec();
+        dialler.dial().await.unwrap();
+        assert_eq!(dialled(), "c:1 a:1");
         dialler.dial().await.unwrap();
         assert_eq!(dialled(), "b:1");
-        *network.alive.lock().unwrap() = vec!["a:1".into()];
-        dialler.dial().await.unwrap();
-        assert_eq!(dialled(), "b:1 c:1 a:1");
         network.alive.lock().unwrap().clear();
         let message = dialler.dial().await.unwrap_err().to_string();
         assert!(

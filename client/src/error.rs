@@ -114,7 +114,7 @@ impl ApiError {
             Self::Refused(refusal) => {
                 matches!(
                     refusal.reason.as_str(),
-                    "ServiceUnavailable" | "ServerTimeout" | "TooManyRequests"
+                    "ServiceUnavailable" | "ServerTimeout" | "Timeout" | "TooManyRequests"
                 )
             }
             Self::TooOld { .. } | Self::Unexpected { .. } => false,
@@ -140,8 +140,10 @@ impl ApiError {
         // Which part failed is told by the chain of sources: the channel's connector reports an I/O error "not connected".
         let detail = innermost(status);
         match status.code() {
-            // Cancelled is what the channel says of requests whose connection went away before they were answered.
-            Code::Unavailable | Code::Unknown | Code::Cancelled if status.source().is_some() => {
+            // A connection that ends under a request shows as any of these.
+            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal
+                if status.source().is_some() =>
+            {
                 Self::Unreachable {
                     addresses: addresses.to_vec(),
                     detail,

@@ -1,7 +1,8 @@
 //! Typed client of the Bosun API: one channel to several servers, generic verbs, watches that resume.
 //!
 //! What the objects are is `bosun-proto`'s business, what may be done to them the control plane's. This crate decides only
-//! when a request may be sent again: reads always, writes only when it is certain that no server acted on them.
+//! when a request may be sent again: reads and writes always, since each write has an id under which it is done once; changes
+//! of the cluster itself only when it is certain that no server acted on them.
 
 mod client;
 mod cluster;

@@ -61,7 +61,7 @@ impl LogStream {
             limit_bytes: None,
         };
         let stream = client
-            .call(Effect::Read, || {
+            .call(Effect::Safe, || {
                 let (mut objects, request) = (client.objects.clone(), request.clone());
                 async move { objects.logs(request).await }
             })

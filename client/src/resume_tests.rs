@@ -77,22 +77,44 @@ async fn pages_are_joined_and_an_outdated_page_begins_the_list_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reads_are_repeated_and_writes_only_when_surely_not_done() {
+async fn reads_are_repeated_and_writes_too_each_under_an_id_of_its_own() {
     let (client, script) = client(vec![
         Answer::Refused(Status::deadline_exceeded("slow")),
         Answer::Object(pod("a", "1")),
         Answer::Refused(Status::unavailable("no leader")),
-        Answer::Object(pod("b", "2")),
         Answer::Refused(Status::deadline_exceeded("slow")),
+        Answer::Object(pod("b", "2")),
+        Answer::Object(pod("c", "3")),
     ]);
     let found = client.get(&Key::new(Kind::Pod, "default", "a")).await.unwrap();
     assert_eq!(name(&found), "a");
     assert_eq!(script.take_asked(), "get a, get a");
     client.create(&pod("b", ""), false).await.unwrap();
-    assert_eq!(script.take_asked(), "create, create");
-    let error = client.create(&pod("b", ""), false).await.unwrap_err();
-    assert!(matches!(error, ApiError::Timeout { .. }), "{error:?}");
-    assert_eq!(script.take_asked(), "create");
+    client.create(&pod("c", ""), false).await.unwrap();
+    assert_eq!(script.take_asked(), "create, create, create, create");
+    let ids = script.ids.lock().unwrap().clone();
+    assert!(
+        ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3],
+        "{ids:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_cut_within_the_present_state_begins_anew() {
+    let (client, script) = client(vec![
+        // Of three objects only two arrived, the second of which is the newest of all.
+        Answer::Events(
+            vec![("a", ""), ("b", "")],
+            Some(Status::unavailable("going down")),
+        ),
+        Answer::Events(vec![("a", ""), ("b", ""), ("c", "9")], None),
+        Answer::Events(vec![("d", "10")], None),
+    ]);
+    let mut watch = client.watch(pods(), "");
+    for expected in ["a", "b", "a", "b", "c", "d"] {
+        assert_eq!(name(&watch.next().await.unwrap().object), expected);
+    }
+    assert_eq!(script.take_asked(), "watch , watch , watch 9");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 
 use crate::{Client, Patience};
 use async_trait::async_trait;
-use bosun_host::{Connection, Listener, Network};
+use bosun_host::{Connection, Host, Listener, Network};
 use bosun_proto::api::objects_server::{Objects, ObjectsServer};
 use bosun_proto::{Object, api, core_v1, meta_v1};
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -36,6 +36,8 @@ pub(crate) enum Answer {
 pub(crate) struct Script {
     answers: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<String>>,
+    /// The ids of the writes.
+    pub(crate) ids: Mutex<Vec<String>>,
 }
 
 impl Script {
@@ -83,7 +85,11 @@ pub(crate) fn client(answers: Vec<Answer>) -> (Client, Arc<Script>) {
             .add_service(service)
             .serve_with_incoming(incoming),
     );
-    let client = Client::new(Arc::new(Pipes(sender)), &["scripted:1".to_owned()]).unwrap();
+    let host = Host {
+        network: Arc::new(Pipes(sender)),
+        ..Host::system()
+    };
+    let client = Client::new(&host, &["scripted:1".to_owned()]).unwrap();
     (client.with_patience(Patience(Duration::from_secs(1))), script)
 }
 
@@ -157,7 +163,13 @@ impl Objects for Service {
         }
     }
 
-    async fn create(&self, _: Request<api::CreateRequest>) -> Result<Response<api::WriteResponse>, Status> {
+    async fn create(
+        &self,
+        request: Request<api::CreateRequest>,
+    ) -> Result<Response<api::WriteResponse>, Status> {
+        let id = request.metadata().get("bosun-request-id");
+        let id = id.expect("every write has an id").to_str().unwrap();
+        self.0.ids.lock().unwrap().push(id.to_owned());
         match self.0.answer("create".to_owned())? {
             Answer::Object(object) => Ok(Response::new(api::WriteResponse {
                 object: Some(object.into_wire()),

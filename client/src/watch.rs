@@ -45,7 +45,7 @@ pub struct Watch {
 
 impl Watch {
     pub(crate) fn new(client: Client, query: Query, resource_version: &str) -> Self {
-        let attempts = Attempts::new(client.patience);
+        let attempts = Attempts::new(client.bounds);
         Self {
             client,
             query,
@@ -84,7 +84,7 @@ impl Watch {
                     if stood.is_some_and(|stood| stood > STOOD_WELL) {
                         self.attempts.succeeded();
                     }
-                    let pause = self.attempts.pause_after(&error, Effect::Read, Instant::now());
+                    let pause = self.attempts.pause_after(&error, Effect::Safe, Instant::now());
                     let Some(pause) = pause else { return Err(error) };
                     tracing::debug!(%error, ?pause, "watch broke, resuming");
                     tokio::time::sleep(pause).await;
@@ -119,7 +119,10 @@ impl Watch {
         };
         self.attempts.succeeded();
         let change = change_from(event.r#type(), event.object)?;
-        self.resource_version = event.resource_version;
+        // Within the present state there is nothing to resume from.
+        if !event.resource_version.is_empty() {
+            self.resource_version = event.resource_version;
+        }
         Ok(change)
     }
 }

@@ -219,7 +219,7 @@ fn numbered(what: &str, count: usize) -> impl Iterator<Item = (String, u8)> {
 }
 
 fn client(addresses: &[String], patience: Duration) -> Client {
-    let client = Client::new(Host::system().network, addresses).expect("addresses");
+    let client = Client::new(&Host::system(), addresses).expect("addresses");
     client.with_patience(Patience(patience))
 }
 

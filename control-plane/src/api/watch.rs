@@ -21,6 +21,15 @@ pub(crate) enum Event {
     Deleted(Object),
 }
 
+/// What a watch has to tell at once.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Batch {
+    /// All that is there. Nobody can go on from within it: the objects are in the order of their names.
+    Present(Vec<Event>),
+    /// What has changed, perhaps nothing of the selection.
+    Changes(Vec<Event>),
+}
+
 /// A watch at one point of its way.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -52,7 +61,7 @@ impl Watch {
 
     /// Waits for something to be applied and returns what of it is in the selection (perhaps nothing).
     /// `Ok(None)` when the server ends.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Event>>, Refusal> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Batch>, Refusal> {
         if self.started {
             let reached = self.reached;
             if self
@@ -65,21 +74,18 @@ impl Watch {
             }
         }
         let snapshot = self.snapshots.borrow_and_update().clone();
-        let events = if self.started {
-            changes_in(&snapshot, &self.selection, self.reached)
-                .map_err(|too_old| Refusal::Expired(too_old.to_string()))?
+        let batch = if self.started {
+            let changes = changes_in(&snapshot, &self.selection, self.reached);
+            Batch::Changes(changes.map_err(|too_old| Refusal::Expired(too_old.to_string()))?)
         } else {
             self.started = true;
             let namespace = self.selection.namespace.as_deref();
             let present = snapshot.list(self.selection.kind, namespace);
-            present
-                .filter(|object| self.selection.matches(object))
-                .cloned()
-                .map(Event::Added)
-                .collect()
+            let present = present.filter(|object| self.selection.matches(object));
+            Batch::Present(present.cloned().map(Event::Added).collect())
         };
         self.reached = snapshot.version();
-        Ok(Some(events))
+        Ok(Some(batch))
     }
 }
 

@@ -9,37 +9,55 @@ use bosun_core::state::Outcome;
 use bosun_proto::core_v1::Pod;
 use bosun_proto::node::{EventReport, PodReport, ReportRequest};
 use bosun_proto::{Key, Kind, Resource};
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
+use futures::{StreamExt, stream};
+use tonic::Status;
 
+use crate::api::grpc::status_of;
 use crate::api::verbs::refusal_of;
 use crate::replica::Replica;
 
 /// How often one pod's report is decided again because the pod was changed meanwhile.
 const DECISIONS_MAX: usize = 32;
 
+/// Events of one report that are recorded at once.
+const EVENTS_AT_ONCE_MAX: usize = 16;
+
 /// The component that agents' Events are from.
 const COMPONENT: &str = "bosun-agent";
 
 /// Takes a report in; returns the uids of the reported pods that do not exist on that node (any more). When this returns,
-/// everything in the report is on a quorum's disks.
-pub(super) async fn take_in(replica: &Replica, request: ReportRequest) -> Result<Vec<String>, Refusal> {
+/// everything in the report is on a quorum's disks. `speaks` says whether the agent may still speak for the node; it is asked
+/// for each decision, since a newer session may begin meanwhile.
+pub(super) async fn take_in(
+    replica: &Replica,
+    request: ReportRequest,
+    speaks: impl Fn() -> Result<(), Status>,
+) -> Result<Vec<String>, Status> {
     let node = request.node_name.as_str();
     let pods = request
         .pods
         .into_iter()
-        .map(|report| take_in_pod(replica, node, report));
-    let events = request.events.into_iter().map(|report| record(replica, report));
+        .map(|report| take_in_pod(replica, node, report, &speaks));
+    let events = stream::iter(request.events)
+        .for_each_concurrent(EVENTS_AT_ONCE_MAX, |report| record(replica, report));
     let (unknown, ()) = futures::try_join!(try_join_all(pods), async {
-        join_all(events).await;
+        events.await;
         Ok(())
     })?;
     Ok(unknown.into_iter().flatten().collect())
 }
 
 /// The pod's uid when it does not exist on that node (any more).
-async fn take_in_pod(replica: &Replica, node: &str, report: PodReport) -> Result<Option<String>, Refusal> {
+async fn take_in_pod(
+    replica: &Replica,
+    node: &str,
+    report: PodReport,
+    speaks: &impl Fn() -> Result<(), Status>,
+) -> Result<Option<String>, Status> {
     let key = Key::new(Kind::Pod, &report.namespace, &report.name);
     for _ in 0..DECISIONS_MAX {
+        speaks()?;
         let snapshot = replica.snapshot();
         let stored = snapshot
             .find_key::<Pod>(&key)
@@ -52,13 +70,14 @@ async fn take_in_pod(replica: &Replica, node: &str, report: PodReport) -> Result
         if writes.is_empty() {
             return Ok(None);
         }
-        if let Outcome::Applied(_) = replica.propose(writes).await.map_err(refusal_of)? {
+        let proposed = replica.propose(writes).await.map_err(refusal_of);
+        if let Outcome::Applied(_) = proposed.map_err(status_of)? {
             return Ok(None);
         }
     }
-    Err(Refusal::Unavailable(format!(
+    Err(status_of(Refusal::Unavailable(format!(
         "{key} changes too fast to take in its status: report again"
-    )))
+    ))))
 }
 
 /// Events explain; one that meets a conflict again and again is not worth holding up the report.

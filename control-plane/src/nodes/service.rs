@@ -199,8 +199,10 @@ impl NodeAgents for NodeAgentsService {
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
         let request = request.into_inner();
-        self.require_session(&request.node_name, &request.session_id)?;
-        let unknown_uids = report::take_in(&self.replica, request).await.map_err(status_of)?;
+        let (node, session_id) = (request.node_name.clone(), request.session_id.clone());
+        let speaks = || self.require_session(&node, &session_id);
+        speaks()?;
+        let unknown_uids = report::take_in(&self.replica, request, speaks).await?;
         Ok(Response::new(ReportResponse { unknown_uids }))
     }
 

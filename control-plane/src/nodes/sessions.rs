@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 /// Requests to an agent that may wait for its session's stream.
 const REQUESTS_WAITING_MAX: usize = 64;
+/// How long a further request waits for room.
+const REQUEST_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The sessions by node name. Cheap to clone.
 #[derive(Clone, Default)]
@@ -150,7 +152,7 @@ impl Sessions {
         Some(receiver)
     }
 
-    /// Asks a node's agent to bring output; false when it is not connected.
+    /// Asks a node's agent to bring output; false when it is not connected, or takes no more requests for long.
     pub(crate) async fn open_logs(&self, node: &str, request: OpenLogs) -> bool {
         let requests = self
             .lock()
@@ -158,7 +160,7 @@ impl Sessions {
             .get(node)
             .and_then(|session| session.requests.clone());
         match requests {
-            Some(requests) => requests.send(request).await.is_ok(),
+            Some(requests) => requests.send_timeout(request, REQUEST_WAIT_MAX).await.is_ok(),
             None => false,
         }
     }

@@ -6,6 +6,7 @@
 )]
 
 mod agents;
+mod cluster;
 mod errors;
 mod lists;
 mod objects;

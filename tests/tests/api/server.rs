@@ -45,7 +45,7 @@ impl TestServer {
         let config = Config::new(directory.path(), listen);
         let server = Server::start(config, host.clone()).await.expect("it starts");
         let address = server.address().to_string();
-        let client = Client::new(host.network.clone(), std::slice::from_ref(&address))
+        let client = Client::new(&host, std::slice::from_ref(&address))
             .expect("an address")
             .with_patience(Patience(DEADLINE));
         // What every cluster begins with is written by the leader.

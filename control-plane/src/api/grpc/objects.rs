@@ -15,7 +15,7 @@ use crate::api::freshness::Freshness;
 use crate::api::list::{self, Page, Selection, Start};
 use crate::api::logs::Logs;
 use crate::api::verbs::{Verbs, Written};
-use crate::api::watch::{Event, Watch};
+use crate::api::watch::{Batch, Event, Watch};
 
 /// How long a watch that allows bookmarks is silent before it sends one.
 const BOOKMARK_INTERVAL: Duration = Duration::from_mins(1);
@@ -220,14 +220,14 @@ fn watch_stream(watch: Watch, bookmarks: bool) -> impl Stream<Item = Result<api:
             // A timeout costs nothing: the watch has read nothing yet while it waits.
             tokio::time::timeout(BOOKMARK_INTERVAL, watch.next())
                 .await
-                .unwrap_or(Ok(Some(Vec::new())))
+                .unwrap_or(Ok(Some(Batch::Changes(Vec::new()))))
         } else {
             watch.next().await
         };
         match next {
             Ok(None) => None,
-            Ok(Some(events)) => {
-                let mut messages: Vec<_> = events.into_iter().map(|event| Ok(message_of(&event))).collect();
+            Ok(Some(batch)) => {
+                let mut messages = messages_of(&batch, watch.reached());
                 if bookmarks && messages.is_empty() {
                     messages.push(Ok(bookmark(watch.reached())));
                 }
@@ -237,6 +237,28 @@ fn watch_stream(watch: Watch, bookmarks: bool) -> impl Stream<Item = Result<api:
         }
     });
     futures::StreamExt::flat_map(batches, stream::iter)
+}
+
+fn messages_of(batch: &Batch, reached: u64) -> Vec<Result<api::WatchEvent, Status>> {
+    match batch {
+        Batch::Changes(events) => events.iter().map(|event| Ok(message_of(event))).collect(),
+        Batch::Present(events) => {
+            let last = events.len().saturating_sub(1);
+            let numbered = events.iter().enumerate();
+            let messages = numbered.map(|(number, event)| {
+                let resource_version = if number == last {
+                    reached.to_string()
+                } else {
+                    String::new()
+                };
+                Ok(api::WatchEvent {
+                    resource_version,
+                    ..message_of(event)
+                })
+            });
+            messages.collect()
+        }
+    }
 }
 
 fn message_of(event: &Event) -> api::WatchEvent {

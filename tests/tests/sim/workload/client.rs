@@ -96,7 +96,7 @@ impl<T> Fate<T> {
 fn connect(host: &Host, turn: usize) -> Client {
     let addresses = addresses();
     let address = addresses[turn % addresses.len()].clone();
-    let client = Client::new(Arc::clone(&host.network), &[address]).expect("an address");
+    let client = Client::new(host, &[address]).expect("an address");
     client.with_patience(Patience(Duration::ZERO))
 }
 

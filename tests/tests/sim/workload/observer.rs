@@ -53,7 +53,7 @@ pub(crate) async fn observe(machine: Machine, evidence: Arc<Evidence>) -> turmoi
 }
 
 fn client(host: &Host, address: String) -> Client {
-    let client = Client::new(Arc::clone(&host.network), &[address]).expect("an address");
+    let client = Client::new(host, &[address]).expect("an address");
     client.with_patience(Patience(HEALED * 2))
 }
 

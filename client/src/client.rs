@@ -204,10 +204,10 @@ impl Client {
             object: Some(object.to_wire()),
             dry_run,
         };
-        self.write(request, |request| {
+        Box::pin(self.write(request, |request| {
             let mut objects = self.objects.clone();
             async move { Box::pin(objects.create(request)).await }
-        })
+        }))
         .await
     }
 
@@ -217,10 +217,10 @@ impl Client {
             object: Some(object.to_wire()),
             dry_run,
         };
-        self.write(request, |request| {
+        Box::pin(self.write(request, |request| {
             let mut objects = self.objects.clone();
             async move { Box::pin(objects.update(request)).await }
-        })
+        }))
         .await
     }
 
@@ -230,10 +230,10 @@ impl Client {
             object: Some(object.to_wire()),
             dry_run,
         };
-        self.write(request, |request| {
+        Box::pin(self.write(request, |request| {
             let mut objects = self.objects.clone();
             async move { Box::pin(objects.update_status(request)).await }
-        })
+        }))
         .await
     }
 
@@ -258,10 +258,10 @@ impl Client {
             status: false,
             dry_run,
         };
-        self.write(request, |request| {
+        Box::pin(self.write(request, |request| {
             let mut objects = self.objects.clone();
             async move { Box::pin(objects.patch(request)).await }
-        })
+        }))
         .await
     }
 
@@ -273,12 +273,11 @@ impl Client {
             name: key.name.to_string(),
             options: Some(options),
         };
-        let done = self
-            .call_once(request, |request| {
-                let mut objects = self.objects.clone();
-                async move { objects.delete(request).await }
-            })
-            .await?;
+        let deletion = self.call_once(request, |request| {
+            let mut objects = self.objects.clone();
+            async move { objects.delete(request).await }
+        });
+        let done = Box::pin(deletion).await?;
         let object = done.object.map(|object| object_from(Some(object))).transpose()?;
         Ok(Deleted {
             object,

@@ -14,6 +14,7 @@ use bosun_proto::{Key, Object, Resource, api, meta_v1};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -36,6 +37,8 @@ pub struct Client {
     entropy: SharedEntropy,
     /// Shared by all clones: the last thing that happened was that no server answered.
     pub(crate) cut_off: Arc<AtomicBool>,
+    /// Shared by all clones: set to end the connection and go on to the next server.
+    epoch: Arc<watch::Sender<u64>>,
 }
 
 /// Where request ids come from.
@@ -83,7 +86,8 @@ impl Client {
     /// # Errors
     /// When the list is empty or holds something that is no address.
     pub fn new(host: &Host, addresses: &[String]) -> Result<Self, AddressError> {
-        let channel = endpoint::channel(Arc::clone(&host.network), addresses)?;
+        let (epoch, _) = watch::channel(0);
+        let channel = endpoint::severable_channel(Arc::clone(&host.network), addresses, &epoch)?;
         Ok(Self {
             objects: ObjectsClient::new(channel.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -93,6 +97,7 @@ impl Client {
             bounds: Bounds::default(),
             entropy: SharedEntropy(Arc::clone(&host.entropy)),
             cut_off: Arc::default(),
+            epoch: Arc::new(epoch),
         })
     }
 
@@ -329,6 +334,7 @@ impl Client {
     {
         let mut attempts = Attempts::new(self.bounds);
         loop {
+            let epoch = *self.epoch.borrow();
             let error = match tokio::time::timeout(REQUEST_TIMEOUT, Box::pin(attempt())).await {
                 Ok(Ok(response)) => {
                     self.note_answer(None);
@@ -344,7 +350,20 @@ impl Client {
                 return Err(error);
             };
             tracing::debug!(%error, ?pause, "request failed, trying again");
+            self.leave_server(epoch);
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Goes on to the next server, unless another request has done so since `epoch`: this one can do nothing just now,
+    /// perhaps because it alone is cut off from the others. It has waited for an election before it said so.
+    fn leave_server(&self, epoch: u64) {
+        if self.addresses.len() > 1 {
+            self.epoch.send_if_modified(|now| {
+                let first = *now == epoch;
+                *now += u64::from(first);
+                first
+            });
         }
     }
 

@@ -5,12 +5,14 @@
 //! addresses in order, beginning after the one that was connected last: a server that accepts connections but never answers
 //! (its process is stopped) must not be chosen for ever. A dead one costs one failed attempt and no more.
 
+use crate::severable::Severable;
 use bosun_host::{Connection, Network};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// How long one address may take to accept a connection.
@@ -72,6 +74,33 @@ fn parse_address(text: &str) -> Result<String, AddressError> {
 /// # Errors
 /// When the list is empty or holds something that is no address.
 pub fn channel(network: Arc<dyn Network>, addresses: &[String]) -> Result<Channel, AddressError> {
+    let (endpoint, dialler) = parts(network, addresses)?;
+    let connector = tower::service_fn(move |_: Uri| {
+        let dialler = Arc::clone(&dialler);
+        async move { dialler.dial().await.map(TokioIo::new) }
+    });
+    Ok(endpoint.connect_with_connector_lazy(connector))
+}
+
+/// Like [`channel`]; each connection ends when `epoch` is next set, and the channel goes on to the next address.
+pub(crate) fn severable_channel(
+    network: Arc<dyn Network>,
+    addresses: &[String],
+    epoch: &watch::Sender<u64>,
+) -> Result<Channel, AddressError> {
+    let (endpoint, dialler) = parts(network, addresses)?;
+    let epoch = epoch.subscribe();
+    let connector = tower::service_fn(move |_: Uri| {
+        let (dialler, epoch) = (Arc::clone(&dialler), epoch.clone());
+        async move {
+            let connection = dialler.dial().await?;
+            Ok::<_, io::Error>(TokioIo::new(Severable::new(connection, epoch)))
+        }
+    });
+    Ok(endpoint.connect_with_connector_lazy(connector))
+}
+
+fn parts(network: Arc<dyn Network>, addresses: &[String]) -> Result<(Endpoint, Arc<Dialler>), AddressError> {
     let addresses = addresses
         .iter()
         .map(|address| parse_address(address))
@@ -91,11 +120,7 @@ pub fn channel(network: Arc<dyn Network>, addresses: &[String]) -> Result<Channe
         addresses,
         next: AtomicUsize::new(0),
     });
-    let connector = tower::service_fn(move |_: Uri| {
-        let dialler = Arc::clone(&dialler);
-        async move { dialler.dial().await.map(TokioIo::new) }
-    });
-    Ok(endpoint.connect_with_connector_lazy(connector))
+    Ok((endpoint, dialler))
 }
 
 /// Connects to the first address that accepts.

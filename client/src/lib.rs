@@ -16,6 +16,7 @@ mod resume_tests;
 mod retry;
 #[cfg(test)]
 mod scripted_server;
+mod severable;
 mod watch;
 
 pub use client::{Client, Deleted, PatchKind, Written};

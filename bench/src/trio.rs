@@ -1,7 +1,6 @@
 //! Three servers as processes of their own, with fresh data directories, and nodes that can be killed as a whole.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};

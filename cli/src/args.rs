@@ -74,6 +74,9 @@ pub(crate) enum Verb {
     Servers(verbs::servers::Args),
     /// Run a node's agent
     Agent(verbs::agent::Args),
+    /// Keep the containers of an agent; agents start this by themselves
+    #[command(hide = true)]
+    Supervisor(verbs::supervisor::Args),
     /// Print a completion script for a shell
     Completion(verbs::completion::Args),
     /// Show the versions of client and server
@@ -132,6 +135,8 @@ mod tests {
             "servers transfer server-1",
             "server --name a --listen 10.0.0.1:7600 --servers a:7600,b:7600,c:7600 --advertise a:7600",
             "up --data-dir /tmp/x --listen 127.0.0.1:0",
+            "agent --keep-pods",
+            "supervisor --directory /tmp/x",
             "completion bash",
             "version --client",
         ];

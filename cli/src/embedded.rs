@@ -7,7 +7,7 @@ use bosun_control_plane::Server;
 use bosun_core::kinds;
 use bosun_host::Host;
 use bosun_node_agent::AgentError;
-use bosun_node_agent::runtime::process::ProcessRuntime;
+use bosun_node_agent::runtime::supervisor::{Lifetime, SupervisedRuntime, own_program};
 use bosun_proto::Kind;
 use bosun_proto::Resource as _;
 use bosun_proto::core_v1::Node;
@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Listen on an address that other machines can reach.
     pub(crate) insecure_plaintext: bool,
+    /// How long containers live when this process dies without a word.
+    pub(crate) containers: Lifetime,
 }
 
 /// A running embedded cluster.
@@ -61,7 +63,8 @@ impl Embedded {
             shutdown: shutdown.clone(),
             ..bosun_node_agent::Config::new(NODE_NAME, servers, agent_directory.clone())
         };
-        let runtime = ProcessRuntime::new(host.clone(), &agent_directory);
+        let supervisor = own_program(host.clone(), &agent_directory);
+        let runtime = SupervisedRuntime::new(host.clone(), &agent_directory, supervisor, settings.containers);
         let agent = tokio::spawn(bosun_node_agent::run(agent, host.clone(), runtime));
         Ok(Self {
             server,

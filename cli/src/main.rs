@@ -47,7 +47,12 @@ fn main() -> ExitCode {
 }
 
 fn run(session: &Session, verb: Verb) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Verb::Supervisor(_) = verb {
+        // There is one on every machine beside the agent, and its work is small.
+        runtime.worker_threads(verbs::supervisor::THREADS);
+    }
+    let runtime = runtime
         .enable_all()
         .build()
         .context("cannot start the threads of this program")?;
@@ -69,6 +74,7 @@ fn run(session: &Session, verb: Verb) -> Result<()> {
             Verb::Server(args) => verbs::server::run(session, args).await,
             Verb::Servers(args) => verbs::servers::run(session, args).await,
             Verb::Agent(args) => verbs::agent::run(session, args).await,
+            Verb::Supervisor(args) => verbs::supervisor::run(session, args).await,
             Verb::Completion(args) => verbs::completion::run(&args),
             Verb::Version(args) => verbs::version::run(session, args).await,
         }

@@ -25,9 +25,9 @@ pub(crate) fn install(args: &Args, environment: &Environment, terminal: Terminal
     subscriber.init();
 }
 
-/// Servers and agents tell what they do; tools only what is wrong.
+/// Servers, agents and supervisors tell what they do; tools only what is wrong.
 fn level(args: &Args) -> &'static str {
-    let serves = matches!(args.verb, Verb::Server(_) | Verb::Agent(_));
+    let serves = matches!(args.verb, Verb::Server(_) | Verb::Agent(_) | Verb::Supervisor(_));
     match (serves, args.global.verbose) {
         // The raft library warns of what is ordinary at the start of a server, and calls its own end an error. What matters
         // of what it says is said again by the server, with the way out.

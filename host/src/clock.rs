@@ -1,6 +1,9 @@
-//! What time it is. Owns the two readings of time; waiting is left to `tokio::time`, which a simulation can steer.
+//! What time it is. Owns the readings of time; waiting is left to `tokio::time`, which a simulation can steer.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 /// A reading of the calendar clock. It may jump; use it for what people and objects see, never for measuring spans.
@@ -23,5 +26,14 @@ pub trait Clock: Send + Sync + 'static {
     /// timers go by [`Clock::instant`]. The same as that where nothing is ever suspended, as in a simulation.
     fn boot_instant(&self) -> Instant {
         self.instant()
+    }
+
+    /// The time since the machine was booted, also while it slept. Comparable between processes of one machine.
+    fn since_boot(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        Duration::new(
+            time.tv_sec.try_into().unwrap_or(0),
+            time.tv_nsec.try_into().unwrap_or(0),
+        )
     }
 }

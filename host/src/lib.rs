@@ -19,7 +19,7 @@ pub use clock::{Clock, WallTime};
 pub use data_directory::{DataDirectory, DataDirectoryError};
 pub use disk::{Disk, DiskFile, DiskLock, OpenMode, read_fully};
 pub use entropy::Entropy;
-pub use network::{ByteStream, Connection, Listener, Network};
+pub use network::{ByteStream, Connection, Listener, LocalListener, Network};
 pub use workers::Workers;
 
 /// The world as one program sees it. Cheap to clone.

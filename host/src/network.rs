@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -18,6 +19,25 @@ pub trait Network: Send + Sync + 'static {
 
     /// Connects to `address`, which is `name:port` or `number:port`. No deadline is applied here; callers bound it.
     async fn connect(&self, address: &str) -> io::Result<Connection>;
+
+    /// Listens at a path, for processes of this user on this machine. What is left there from an earlier listener is
+    /// replaced, so the caller makes sure that there is no other one. A network without such sockets has none.
+    async fn listen_local(&self, _path: &Path) -> io::Result<Box<dyn LocalListener>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Connects to a listener at a path. Where there is none (any more), the error is of kind
+    /// [`io::ErrorKind::NotFound`] or [`io::ErrorKind::ConnectionRefused`].
+    async fn connect_local(&self, _path: &Path) -> io::Result<Box<dyn ByteStream>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// A listening local socket.
+#[async_trait]
+pub trait LocalListener: Send + Sync {
+    /// Waits for the next connection.
+    async fn accept(&self) -> io::Result<Box<dyn ByteStream>>;
 }
 
 /// A listening socket.

@@ -22,7 +22,7 @@ use crate::pod::life::{self, Step};
 use crate::pod::status::status;
 use crate::pod::{Cause, NodeFacts, PodRecord};
 use crate::report::{Acknowledged, Outbox, report};
-use crate::runtime::{EVENTS_MAX, Runtime, RuntimeEvent};
+use crate::runtime::{EVENTS_MAX, Runtime, RuntimeEvent, StopSignal};
 use crate::session::{FromServer, KnownServers, Links, SessionKeeper};
 use crate::sync::{Changes, Pods};
 use crate::{AgentError, Config};
@@ -103,7 +103,11 @@ pub async fn run<R: Runtime>(config: Config, host: Host, runtime: R) -> Result<(
         () = turns => Ok(()),
         () = config.shutdown.cancelled() => Ok(()),
     };
-    agent.runtime.stop_all().await;
+    if config.keep_pods && result.is_ok() {
+        tracing::info!("the pods are left running for the next agent");
+    } else {
+        agent.runtime.stop_all().await;
+    }
     drop(directory);
     result
 }
@@ -189,6 +193,7 @@ impl<R: Runtime> Agent<R> {
             News::Runtime(event) => {
                 let (RuntimeEvent::Started { id, .. } | RuntimeEvent::Ended { id, .. }) = &event;
                 let Some(record) = self.pods.records.get_mut(&id.pod_uid) else {
+                    self.pods.observe_recovered(&event);
                     return BTreeSet::new();
                 };
                 if let Some(note) = record.observe(&event) {
@@ -230,7 +235,11 @@ impl<R: Runtime> Agent<R> {
             touched,
             gone,
             retain,
+            unwanted,
         } = changes;
+        for id in unwanted {
+            self.runtime.signal(&id, StopSignal::Kill);
+        }
         for uid in gone {
             self.runtime.remove(&uid);
         }

@@ -25,8 +25,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::*;
 use crate::pod::testing::pod;
-use crate::runtime::process::ProcessRuntime;
-use crate::runtime::process::tests::end_leftovers_of_a_test;
+use crate::runtime::supervisor::Lifetime;
+use crate::runtime::supervisor::testing::InProcess;
 
 /// What the agent did, in order.
 #[derive(Debug)]
@@ -122,6 +122,7 @@ struct Rig {
     heartbeats: Arc<watch::Sender<u32>>,
     address: String,
     directory: Arc<TempDir>,
+    supervisor: InProcess,
     agent: Option<tokio::task::JoinHandle<Result<(), AgentError>>>,
     shutdown: CancellationToken,
     events: Option<mpsc::Sender<Result<SessionEvent, Status>>>,
@@ -130,7 +131,7 @@ struct Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        end_leftovers_of_a_test(self.directory.path());
+        self.supervisor.clean_up();
     }
 }
 
@@ -149,11 +150,13 @@ impl Rig {
             .add_service(NodeAgentsServer::new(script))
             .serve_with_incoming(TcpListenerStream::new(listener));
         tokio::spawn(server);
+        let directory = Arc::new(tempfile::tempdir().unwrap());
         let mut rig = Self {
             seen,
             heartbeats,
             address,
-            directory: Arc::new(tempfile::tempdir().unwrap()),
+            supervisor: InProcess::new(Host::system(), Arc::clone(&directory)),
+            directory,
             agent: None,
             shutdown: CancellationToken::new(),
             events: None,
@@ -169,7 +172,7 @@ impl Rig {
         let mut config = Config::new(name, vec![self.address.clone()], self.directory.path());
         self.shutdown = CancellationToken::new();
         config.shutdown = self.shutdown.clone();
-        let runtime = ProcessRuntime::new(host.clone(), self.directory.path());
+        let runtime = self.supervisor.runtime(Lifetime::TheirOwn);
         self.agent = Some(tokio::spawn(run(config, host, runtime)));
     }
 
@@ -441,46 +444,103 @@ fn rig_time() -> WallTime {
     Host::system().clock.wall()
 }
 
+/// A script that goes on once a file is there.
+fn after(file: &Path, rest: &str) -> String {
+    format!("while [ ! -e {} ]; do sleep 0.01; done; {rest}", file.display())
+}
+
 #[tokio::test]
-async fn a_new_life_of_the_agent_tells_what_happened_in_the_old_one() {
+async fn containers_outlive_the_agent_and_the_next_one_hears_what_it_missed() {
     let mut rig = Rig::new().await;
+    let (first, second) = (
+        rig.directory.path().join("first"),
+        rig.directory.path().join("second"),
+    );
     let mut restarting = make("restarting", "exec sleep 30");
     restarting.spec.as_mut().unwrap().restart_policy = "Always".to_owned();
-    let pods = vec![make("busy", "echo here; exec sleep 30"), restarting];
+    let pods = vec![
+        make("meanwhile", &after(&first, "echo unseen; exit 7")),
+        make(
+            "busy",
+            &format!("echo here; {}", after(&second, "echo there; exit 4")),
+        ),
+        restarting,
+        make("deleted", "echo $$; exec sleep 30"),
+    ];
     rig.full_set(pods.clone(), &[]).await;
     rig.until("busy", "Running").await;
     while rig.logs(open("busy")).await != "here\n" {}
-    // Not an orderly stop: the agent vanishes, its processes stay.
+    while rig.logs(open("deleted")).await.is_empty() {}
+    // Not an orderly stop: the agent vanishes.
     rig.agent.take().unwrap().abort();
     rig.wait_until_lock_is_free(rig.directory.path()).await;
+    std::fs::write(&first, "").unwrap();
+    let journal = rig.directory.path().join("containers.journal");
+    while !std::fs::read_to_string(&journal).unwrap().contains("\"code\":7") {
+        tokio::task::yield_now().await;
+    }
     rig.start_agent("node-1");
     rig.session().await;
-    rig.full_set(pods, &[]).await;
+    // One of the pods was deleted meanwhile.
+    rig.full_set(pods[..3].to_vec(), &[]).await;
     let mut seen = std::collections::BTreeMap::new();
-    while seen.len() < 2 {
+    while seen.len() < 3 {
         for pod in rig.report().await.pods {
             let status = pod.status.unwrap();
             if matches!(
                 (pod.uid.as_str(), status.phase.as_str()),
-                ("busy", "Failed") | ("restarting", "Running")
+                ("meanwhile", "Failed") | ("restarting" | "busy", "Running")
             ) {
                 seen.insert(pod.uid, status);
             }
         }
     }
-    let lost = seen["busy"].container_statuses[0]
-        .state
-        .clone()
-        .unwrap()
-        .terminated
-        .unwrap();
+    assert_eq!(exit_code(&seen["meanwhile"]), 7);
+    for pod in ["busy", "restarting"] {
+        assert_eq!(seen[pod].container_statuses[0].restart_count, 0, "{pod} went on");
+    }
+    assert_eq!(rig.logs(open("meanwhile")).await, "unseen\n");
+    while rig.directory.path().join("logs/deleted").exists() {
+        tokio::task::yield_now().await;
+    }
+    std::fs::write(&second, "").unwrap();
+    assert_eq!(exit_code(&rig.until("busy", "Failed").await), 4);
+    assert_eq!(rig.logs(open("busy")).await, "here\nthere\n");
+    rig.stop_agent().await;
+}
+
+#[tokio::test]
+async fn containers_lost_with_their_supervisor_are_told_and_started_again() {
+    let mut rig = Rig::new().await;
+    let mut restarting = make("restarting", "exec sleep 30");
+    restarting.spec.as_mut().unwrap().restart_policy = "Always".to_owned();
+    rig.full_set(vec![make("busy", "echo here; exec sleep 30"), restarting], &[])
+        .await;
+    rig.until("restarting", "Running").await;
+    while rig.logs(open("busy")).await != "here\n" {}
+    rig.supervisor.kill();
+    let mut seen = std::collections::BTreeMap::new();
+    while seen.len() < 2 {
+        for pod in rig.report().await.pods {
+            let status = pod.status.unwrap();
+            let restarts = status.container_statuses[0].restart_count;
+            if matches!(
+                (pod.uid.as_str(), status.phase.as_str(), restarts),
+                ("busy", "Failed", 0) | ("restarting", "Running", 1)
+            ) {
+                seen.insert(pod.uid, status);
+            }
+        }
+    }
+    let lost = seen["busy"].container_statuses[0].state.clone().unwrap();
+    let lost = lost.terminated.unwrap();
     assert_eq!(
         (lost.exit_code, lost.reason.as_str()),
         (137, "ContainerStatusUnknown")
     );
     let restarted = &seen["restarting"].container_statuses[0];
     let last = restarted.last_state.clone().unwrap().terminated.unwrap();
-    assert_eq!((restarted.restart_count, last.exit_code), (1, 137));
+    assert_eq!(last.exit_code, 137);
     assert_eq!(rig.logs(open("busy")).await, "here\n");
     rig.stop_agent().await;
 }

@@ -36,7 +36,9 @@ pub struct Config {
     pub capacity: BTreeMap<String, Amount>,
     /// How many pods the node takes.
     pub pods_max: u32,
-    /// When cancelled the agent ends its containers and returns.
+    /// Leave the containers running when the agent is shut down, for the next agent on its data directory.
+    pub keep_pods: bool,
+    /// When cancelled the agent ends its containers, unless they are to be kept, and returns.
     pub shutdown: CancellationToken,
 }
 
@@ -57,6 +59,7 @@ impl Config {
             taints: Vec::new(),
             capacity: BTreeMap::new(),
             pods_max: PODS_DEFAULT,
+            keep_pods: false,
             shutdown: CancellationToken::new(),
         }
     }

@@ -1,9 +1,10 @@
-//! The agent's own record of the containers it started and how they ended: one append-only file of JSON lines. Owns the
+//! The record of the containers that were started and how they ended: one append-only file of JSON lines. Owns the
 //! file's format, cutting a damaged tail, and keeping the file small. What a record means after a crash is decided by
 //! the runtime that wrote it.
 //!
-//! The file survives the death of the agent, not the loss of power: nothing is synced per record, since after a power
-//! failure no process is left to be found. It is synced whenever it is rewritten.
+//! The file survives the death of who writes it, not the loss of power: nothing is synced per record, since after a power
+//! failure no process is left to be found. It is synced whenever it is rewritten. What a full disk keeps from being
+//! written stays in memory and is written when there is room again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -33,6 +34,24 @@ pub struct ProcessMark {
     pub start_ticks: u64,
     /// Start time, nanoseconds since 1970.
     pub started_at: bosun_host::WallTime,
+}
+
+/// A session of processes (setsid(2)), by the process that leads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionMark {
+    /// Process id of the leader, and session id.
+    pub pid: i32,
+    /// The leader's start time in clock ticks since boot.
+    pub ticks: u64,
+}
+
+/// The life that wrote the journal before this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// It was in this boot of the machine; if not, no process in the journal exists any more.
+    pub same_boot: bool,
+    /// Every container was started in this session.
+    pub session: Option<SessionMark>,
 }
 
 /// What is known about one run.
@@ -69,13 +88,17 @@ struct State {
     file: Option<Box<dyn DiskFile>>,
     length: u64,
     rewritten_length: u64,
+    /// The file lacks something that is in `content`.
     broken: bool,
+    session: Option<SessionMark>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Header {
     bosun_agent_journal: u32,
     boot_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<SessionMark>,
 }
 
 /// One line. The field names are the format.
@@ -118,16 +141,19 @@ fn is_zero(number: &i32) -> bool {
 }
 
 impl Journal {
-    /// Reads the journal at `path`, if there is one. Nothing is written before [`Journal::begin`]. The flag says whether
-    /// the file is from this boot of the machine; if not, no process in it exists any more.
-    pub fn read(host: &Host, path: &Path, boot_id: &str) -> Result<(Self, bool), RuntimeError> {
+    /// Reads the journal at `path`, if there is one, and says who wrote it. Nothing is written before
+    /// [`Journal::begin`].
+    pub fn read(host: &Host, path: &Path, boot_id: &str) -> Result<(Self, Earlier), RuntimeError> {
         let bytes = match host.disk.read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(file_error(path, source)),
         };
-        let (content, written_at_boot) = parse(path, &bytes)?;
-        let same_boot = written_at_boot.is_some_and(|written| written == boot_id);
+        let (content, header) = parse(path, &bytes)?;
+        let earlier = header.map_or_else(Earlier::default, |header| Earlier {
+            same_boot: header.boot_id == boot_id,
+            session: header.session,
+        });
         let journal = Self {
             disk: Arc::clone(&host.disk),
             path: path.to_owned(),
@@ -138,14 +164,17 @@ impl Journal {
                 length: 0,
                 rewritten_length: 0,
                 broken: false,
+                session: None,
             }),
         };
-        Ok((journal, same_boot))
+        Ok((journal, earlier))
     }
 
-    /// Writes what is known as a fresh file and appends to it from now on.
-    pub fn begin(&self) -> Result<(), RuntimeError> {
+    /// Writes what is known as a fresh file and appends to it from now on. Every container will be started in `session`,
+    /// if there is one.
+    pub fn begin(&self, session: Option<SessionMark>) -> Result<(), RuntimeError> {
         let mut state = self.state();
+        state.session = session;
         self.rewrite(&mut state)
             .map_err(|source| file_error(&self.path, source))
     }
@@ -158,6 +187,36 @@ impl Journal {
     /// Whether the pod's end was acknowledged.
     pub fn is_finished(&self, pod_uid: &str) -> bool {
         self.state().content.finished.contains(pod_uid)
+    }
+
+    /// What is known of a run.
+    pub fn record(&self, id: &ContainerId) -> Option<RunRecord> {
+        let state = self.state();
+        let runs = state.content.pods.get(&id.pod_uid)?.get(&id.container)?;
+        runs.get(&id.run).cloned()
+    }
+
+    /// Whether something could not be written and waits in memory.
+    pub fn is_behind(&self) -> bool {
+        self.state().broken
+    }
+
+    /// Tries to write what could not be written before. True if nothing is missing in the file any more.
+    pub fn catch_up(&self) -> bool {
+        let mut state = self.state();
+        if !state.broken {
+            return true;
+        }
+        match self.rewrite(&mut state) {
+            Ok(()) => {
+                tracing::info!(path = %self.path.display(), "containers are recorded again");
+                true
+            }
+            Err(error) => {
+                tracing::debug!(path = %self.path.display(), %error, "containers still cannot be recorded");
+                false
+            }
+        }
     }
 
     /// A container runs as this process.
@@ -208,16 +267,20 @@ impl Journal {
         let Some(file) = &state.file else {
             return;
         };
+        if state.broken {
+            // It waits with what waits already, for `catch_up`.
+            return;
+        }
         if let Err(error) = file.write_at(state.length, text.as_bytes()) {
-            // The agent goes on: only what a crash right now would need is lost. Said once.
-            if !state.broken {
-                let path = self.path.display();
-                tracing::error!(%path, %error, "cannot record containers; free space under the data directory");
-            }
+            let path = self.path.display();
+            tracing::error!(
+                %path,
+                %error,
+                "cannot record containers, and tries on; free space under the data directory"
+            );
             state.broken = true;
             return;
         }
-        state.broken = false;
         state.length += text.len() as u64;
         if state.length > REWRITE_MIN.max(state.rewritten_length * REWRITE_GROWTH)
             && let Err(error) = self.rewrite(&mut state)
@@ -232,6 +295,7 @@ impl Journal {
         let mut text = serde_json::to_string(&Header {
             bosun_agent_journal: FORMAT,
             boot_id: self.boot_id.clone(),
+            session: state.session,
         })
         .map_err(io::Error::other)?;
         text.push('\n');
@@ -242,6 +306,7 @@ impl Journal {
         state.file = Some(self.disk.open(&self.path, OpenMode::Write)?);
         state.length = text.len() as u64;
         state.rewritten_length = state.length;
+        state.broken = false;
         Ok(())
     }
 }
@@ -358,7 +423,7 @@ fn render(line: &Line) -> String {
     text
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<(JournalContent, Option<String>), RuntimeError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<(JournalContent, Option<Header>), RuntimeError> {
     let mut content = JournalContent::default();
     if bytes.is_empty() {
         return Ok((content, None));
@@ -388,7 +453,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(JournalContent, Option<String>), 
             }
         }
     }
-    Ok((content, Some(header.boot_id)))
+    Ok((content, Some(header)))
 }
 
 fn nanoseconds(time: bosun_host::WallTime) -> i64 {

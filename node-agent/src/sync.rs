@@ -9,7 +9,7 @@ use bosun_proto::core_v1::Pod;
 use bosun_proto::node::{Assignments, FullSet};
 
 use crate::pod::{Cause, Phase, PodRecord, life, seed};
-use crate::runtime::{ContainerId, Found, Recovery};
+use crate::runtime::{ContainerId, Found, Recovery, RuntimeEvent};
 
 /// All pods of the agent.
 #[derive(Debug, Default)]
@@ -39,6 +39,9 @@ pub struct Changes {
     pub gone: Vec<Arc<str>>,
     /// The full set is complete: what is left of all other pods is to be removed.
     pub retain: Option<BTreeSet<Arc<str>>>,
+    /// Containers that went on running without an agent and whose pod is over or gone: to be killed, before anything is
+    /// removed.
+    pub unwanted: Vec<ContainerId>,
 }
 
 impl Pods {
@@ -55,6 +58,23 @@ impl Pods {
             finished: recovery.finished,
             recovered,
             ..Self::default()
+        }
+    }
+
+    /// Takes in what the runtime tells of a pod that was not assigned again yet.
+    pub fn observe_recovered(&mut self, event: &RuntimeEvent) {
+        let (id, found) = match event {
+            RuntimeEvent::Started { id, at } => (id, Found::Running { started_at: *at }),
+            RuntimeEvent::Ended { id, ended } => (id, Found::Ended(ended.clone())),
+        };
+        let Some(containers) = self.recovered.get_mut(&id.pod_uid) else {
+            return;
+        };
+        match containers.iter_mut().find(|(known, _)| known == id) {
+            // States only move forward.
+            Some((_, known @ Found::Running { .. })) => *known = found,
+            Some((_, Found::Ended(_))) => {}
+            None => containers.push((id.clone(), found)),
         }
     }
 
@@ -157,7 +177,8 @@ impl Pods {
 
     fn remove(&mut self, uid: &Arc<str>, now: WallTime, changes: &mut Changes) {
         self.finished.remove(uid);
-        self.recovered.remove(uid);
+        let recovered = self.recovered.remove(uid).unwrap_or_default();
+        changes.unwanted.extend(running(recovered));
         match self.records.get_mut(uid) {
             Some(record) => {
                 end_at_once(record, now);
@@ -174,7 +195,8 @@ impl Pods {
             }
             changes.touched.insert(Arc::clone(uid));
         }
-        self.recovered.clear();
+        let recovered = std::mem::take(&mut self.recovered).into_values();
+        changes.unwanted.extend(recovered.flat_map(running));
         self.finished
             .retain(|uid| arrived.pods.contains(uid) && !arrived.finished.contains(uid));
         self.finished.extend(arrived.finished);
@@ -184,6 +206,13 @@ impl Pods {
         known.extend(self.records.keys().cloned());
         changes.retain = Some(known);
     }
+}
+
+fn running(found: Vec<(ContainerId, Found)>) -> impl Iterator<Item = ContainerId> {
+    found
+        .into_iter()
+        .filter(|(_, found)| matches!(found, Found::Running { .. }))
+        .map(|(id, _)| id)
 }
 
 /// Ends a pod that is not wanted any more. One that is over by itself is looked at again so that it is dropped.

@@ -100,6 +100,11 @@ pub mod node {
     pub use crate::generated::bosun::node::v1::*;
 }
 
+/// `bosun.supervisor.v1`: what an agent and the supervisor of its containers say to each other.
+pub mod supervisor {
+    pub use crate::generated::bosun::supervisor::v1::*;
+}
+
 /// `bosun.log.v1`: what the raft log and the snapshots hold.
 pub mod log {
     pub use crate::generated::bosun::log::v1::*;

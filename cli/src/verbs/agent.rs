@@ -5,7 +5,7 @@ use crate::failure::UsageError;
 use crate::session::Session;
 use crate::signals::Stop;
 use anyhow::{Context as _, Result};
-use bosun_node_agent::runtime::process::ProcessRuntime;
+use bosun_node_agent::runtime::supervisor::{Lifetime, SupervisedRuntime, own_program};
 use bosun_node_agent::{Config, PODS_DEFAULT};
 use bosun_proto::core_v1::Taint;
 use clap::Args as ClapArgs;
@@ -39,6 +39,10 @@ pub(crate) struct Args {
     /// How many pods the node takes
     #[arg(long, value_name = "PODS", default_value_t = PODS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
     max_pods: u32,
+    /// Leave the pods running when the agent is stopped, as for an upgrade: the next agent with this data directory goes on
+    /// with them. Without it SIGTERM and Ctrl-C stop the pods too. An agent that dies in another way always leaves them
+    #[arg(long)]
+    keep_pods: bool,
 }
 
 /// Runs the agent until SIGINT or SIGTERM.
@@ -59,8 +63,15 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
     config.labels = args.label.into_iter().collect();
     config.taints = args.taint;
     config.pods_max = args.max_pods;
+    config.keep_pods = args.keep_pods;
     let shutdown = config.shutdown.clone();
-    let runtime = ProcessRuntime::new(session.host.clone(), &data_directory);
+    let supervisor = own_program(session.host.clone(), &data_directory);
+    let runtime = SupervisedRuntime::new(
+        session.host.clone(),
+        &data_directory,
+        supervisor,
+        Lifetime::TheirOwn,
+    );
     let stop = Stop::listen();
     let mut agent = std::pin::pin!(bosun_node_agent::run(config, session.host.clone(), runtime));
     let ended = tokio::select! {

@@ -15,6 +15,7 @@ pub(crate) mod run;
 pub(crate) mod scale;
 pub(crate) mod server;
 pub(crate) mod servers;
+pub(crate) mod supervisor;
 pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod wait;

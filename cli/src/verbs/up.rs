@@ -6,6 +6,7 @@ use crate::output::terminal::print_line;
 use crate::session::{DEFAULT_SERVER, Session};
 use crate::signals::Stop;
 use anyhow::Result;
+use bosun_node_agent::runtime::supervisor::Lifetime;
 use clap::Args as ClapArgs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub(crate) async fn run(session: &Session, args: Args) -> Result<()> {
         data_directory: data_directory.clone(),
         listen: args.listen,
         insecure_plaintext: args.insecure_plaintext,
+        containers: Lifetime::TheirOwn,
     };
     let stop = Stop::listen();
     let mut cluster = tokio::select! {

@@ -5,6 +5,7 @@
 )]
 
 mod disk;
+mod local_socket;
 mod network;
 
 use std::io;

@@ -1,12 +1,14 @@
-//! TCP of the machine.
+//! Sockets of the machine: TCP here, local ones beside.
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use async_trait::async_trait;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{Connection, Listener, Network};
+use super::local_socket;
+use crate::{ByteStream, Connection, Listener, LocalListener, Network};
 
 /// Real sockets. Nagle's algorithm is off: every message here waits for an answer.
 pub(crate) struct SystemNetwork;
@@ -36,6 +38,14 @@ impl Network for SystemNetwork {
         stream.set_nodelay(true)?;
         let peer = stream.peer_addr()?;
         Ok(Connection::new(stream, peer))
+    }
+
+    async fn listen_local(&self, path: &Path) -> io::Result<Box<dyn LocalListener>> {
+        local_socket::listen(path)
+    }
+
+    async fn connect_local(&self, path: &Path) -> io::Result<Box<dyn ByteStream>> {
+        local_socket::connect(path).await
     }
 }
 

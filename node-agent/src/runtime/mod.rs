@@ -1,10 +1,12 @@
 //! What the agent asks of the thing that runs containers. Owns the trait and its plain data; how a container comes to
-//! life is the business of the implementations below ([`process`] so far), when it shall run is decided in [`crate::pod`].
+//! life is the business of [`process`], that it outlives the agent that of [`supervisor`], when it shall run is decided in
+//! [`crate::pod`].
 //!
 //! Everything goes by container id and a runtime lists what it has when it is taken up, so that an implementation may
 //! outlive the agent.
 
 pub mod process;
+pub mod supervisor;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -193,6 +195,33 @@ pub enum RuntimeError {
         /// What is understood.
         known: u32,
     },
+    /// A supervisor of another version.
+    #[error(
+        "the containers of this node are in the care of a supervisor of bosun {version} (process {pid}), which speaks \
+         protocol {theirs}, and this agent speaks {ours}; run the agent of that version, or end the supervisor with \
+         `kill {pid}`, which gives its containers a few seconds to end and keeps how they ended, and start this agent again"
+    )]
+    ForeignSupervisor {
+        /// Its process.
+        pid: i32,
+        /// The version of its program.
+        version: String,
+        /// Its protocol.
+        theirs: u32,
+        /// The agent's.
+        ours: u32,
+    },
+    /// A supervisor that listens and says nothing.
+    #[error(
+        "the supervisor of this node's containers (process {pid}) does not answer within {seconds} s; if it is stopped, \
+         let it go on with `kill -CONT {pid}`; if it hangs, `kill -KILL {pid}` ends it, and its containers with it"
+    )]
+    SilentSupervisor {
+        /// Its process as it wrote it down.
+        pid: String,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// The machine lacks something.
     #[error("{0}")]
     Unfit(String),
@@ -226,10 +255,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// The pod's end is known to the control plane: only its output is to be kept.
     fn finish(&self, pod_uid: &Arc<str>);
 
-    /// The pod is gone: drop its output and all that is known about it. None of its containers runs.
+    /// The pod is gone: drop its output and all that is known about it, once none of its containers runs any more.
     fn remove(&self, pod_uid: &Arc<str>);
 
-    /// Drops what is left of all pods but these.
+    /// Drops what is left of all pods but these, in the same way.
     fn retain(&self, pod_uids: BTreeSet<Arc<str>>);
 
     /// The output of a container, during and after its run. The error says why there is none.

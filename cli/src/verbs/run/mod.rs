@@ -20,6 +20,7 @@ use crate::signals::Stop;
 use anyhow::{Context as _, Result};
 use bosun_client::{Client, Patience};
 use bosun_host::Host;
+use bosun_node_agent::runtime::supervisor::Lifetime;
 use clap::Args as ClapArgs;
 use runner::{Finish, Runner};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -117,6 +118,7 @@ async fn in_directory(
         data_directory: directory.to_owned(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         insecure_plaintext: false,
+        containers: Lifetime::WithAgent,
     };
     let mut cluster = Embedded::start(&session.host, settings).await?;
     let address = cluster.address().to_string();

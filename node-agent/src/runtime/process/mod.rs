@@ -1,16 +1,21 @@
 //! Containers as processes of the host, each in its own process group. No image is used: programs, files and network are
-//! those of the node. Owns the table of what runs and the flow of one container from spec to end.
+//! those of the node. Owns the table of what runs; the way of one container through it is in `course`.
+//!
+//! The processes are children of whoever holds this runtime, and do not survive it: agents hold it at arm's length, in a
+//! supervisor ([`super::supervisor`]).
 //!
 //! One run costs one task and no thread; starting blocks and is done by a few launcher threads.
 
+mod attend;
 mod cgroup;
+mod course;
+mod fence;
 mod launch;
 mod output;
 mod output_reader;
 mod proc_stat;
 mod recover;
-mod strangers;
-mod supervise;
+pub(super) mod strangers;
 
 #[cfg(test)]
 mod output_tests;
@@ -19,36 +24,34 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bosun_host::Host;
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getrlimit, kill_process_group, setrlimit};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
-use self::cgroup::{Cgroups, Group};
-use self::launch::Launched;
-use self::output::{Output, Progress};
+use self::cgroup::Cgroups;
+use self::course::{LAUNCH_QUEUE_MAX, LAUNCHERS, Launch};
+use self::output::Progress;
 use self::output_reader::Reading;
 use super::{
-    ContainerId, ContainerSpec, Ended, LogRequest, LogStream, Recovery, Runtime, RuntimeError, RuntimeEvent,
+    ContainerId, ContainerSpec, Found, LogRequest, LogStream, Recovery, Runtime, RuntimeError, RuntimeEvent,
     StopSignal,
 };
-use crate::journal::Journal;
+use crate::journal::{Journal, RunRecord, SessionMark};
 
-/// Threads that start processes. More than two gain nothing: the kernel's part of a start is mostly serial.
-const LAUNCHERS: usize = 2;
-/// How many containers may wait to be started before the agent waits.
-const LAUNCH_QUEUE_MAX: usize = 1024;
 /// Pieces of output that may wait for a slow reader.
 const LOG_PIECES_MAX: usize = 4;
-/// How long containers may clean up when the agent stops.
-const STOP_GRACE: Duration = Duration::from_secs(5);
-/// How long a stop of the agent waits for killed containers.
-const STOP_KILL_MAX: Duration = Duration::from_secs(3);
+/// How long containers may clean up when everything stops.
+pub(super) const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long a stop waits for killed containers.
+pub(super) const STOP_KILL_MAX: Duration = Duration::from_secs(3);
 
-/// The process runtime of one agent.
+/// The process runtime of one node.
+#[derive(Clone)]
 pub struct ProcessRuntime {
     shared: Arc<Shared>,
 }
@@ -58,14 +61,18 @@ struct Shared {
     host: Host,
     journal_path: PathBuf,
     logs_root: PathBuf,
+    leads_session: bool,
     taken_up: OnceLock<TakenUp>,
-    running: Mutex<BTreeMap<ContainerId, Running>>,
-    /// Starts under way: a process may exist that is not in the table yet.
-    launching: AtomicUsize,
-    /// The table of what runs, or what is being started, changed.
+    /// Every run from when it is asked for until its end is recorded.
+    runs: Mutex<BTreeMap<ContainerId, Run>>,
+    /// Pods that are gone while something of them still runs: what is left is removed when that is over.
+    doomed: Mutex<BTreeSet<Arc<str>>>,
+    /// `runs` changed.
     changed: Notify,
-    /// The agent stops: nothing is started any more.
+    /// Everything stops: nothing is started any more.
     stopping: AtomicBool,
+    /// Until when fenced containers may run, as time since boot.
+    lease: watch::Sender<Option<Duration>>,
 }
 
 /// What exists once [`Runtime::recover`] was called.
@@ -76,21 +83,22 @@ struct TakenUp {
     cgroups: Cgroups,
 }
 
+/// Where a run is.
+enum Run {
+    /// It waits to be launched, or is being launched.
+    Starting,
+    /// Its process exists and is not reaped yet.
+    Running(Running),
+    /// Its process was reaped; the last of its output is being taken in.
+    Ending,
+}
+
 struct Running {
     pid: Pid,
     progress: watch::Receiver<Progress>,
-}
-
-struct Launch {
-    spec: ContainerSpec,
-    reply: oneshot::Sender<Result<Begun, String>>,
-}
-
-/// A container that runs.
-struct Begun {
-    launched: Launched,
-    output: Output,
-    group: Option<Group>,
+    fenced: bool,
+    /// It was killed because the lease ran out.
+    expired: bool,
 }
 
 impl ProcessRuntime {
@@ -101,13 +109,83 @@ impl ProcessRuntime {
                 host,
                 journal_path: directory.join("containers.journal"),
                 logs_root: directory.join("logs"),
+                leads_session: false,
                 taken_up: OnceLock::new(),
-                running: Mutex::default(),
-                launching: AtomicUsize::new(0),
+                runs: Mutex::default(),
+                doomed: Mutex::default(),
                 changed: Notify::new(),
                 stopping: AtomicBool::new(false),
+                lease: watch::Sender::new(None),
             }),
         }
+    }
+
+    /// The same in a process that leads a session (setsid(2)) which holds nothing but containers: by that a later life
+    /// finds all that is left, also what there was no time to record.
+    pub fn in_session_of_its_own(host: Host, directory: &Path) -> Self {
+        let mut runtime = Self::new(host, directory);
+        if let Some(shared) = Arc::get_mut(&mut runtime.shared) {
+            shared.leads_session = true;
+        }
+        runtime
+    }
+
+    /// Everything that is known, once no container is on its way between being asked for and being recorded.
+    pub(super) async fn inventory(&self) -> Recovery {
+        self.shared
+            .wait_until(|runs| runs.values().all(|run| !matches!(run, Run::Starting)))
+            .await;
+        let content = self
+            .shared
+            .taken_up
+            .get()
+            .map(|taken_up| taken_up.journal.content());
+        let content = content.unwrap_or_default();
+        let mut containers = Vec::new();
+        for (pod_uid, pod) in content.pods {
+            for (container, runs) in pod {
+                for (run, record) in runs {
+                    let found = match record {
+                        RunRecord::Started(mark) => Found::Running {
+                            started_at: mark.started_at,
+                        },
+                        RunRecord::Ended(ended) => Found::Ended(ended),
+                    };
+                    let id = ContainerId {
+                        pod_uid: Arc::clone(&pod_uid),
+                        container: Arc::clone(&container),
+                        run,
+                    };
+                    containers.push((id, found));
+                }
+            }
+        }
+        Recovery {
+            containers,
+            finished: content.finished,
+        }
+    }
+
+    /// Whether no container runs or is about to.
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.runs().is_empty()
+    }
+
+    /// Whether everything that is known is recorded.
+    pub(super) fn is_recorded(&self) -> bool {
+        let taken_up = self.shared.taken_up.get();
+        taken_up.is_none_or(|taken_up| !taken_up.journal.is_behind())
+    }
+
+    /// Tries to record what could not be recorded before. True if nothing is missing.
+    pub(super) fn catch_up(&self) -> bool {
+        let taken_up = self.shared.taken_up.get();
+        taken_up.is_none_or(|taken_up| taken_up.journal.catch_up())
+    }
+
+    /// [`Runtime::extend_lease`] with a time since boot, which means the same in every process.
+    pub(super) fn extend_lease_since_boot(&self, until: Duration) {
+        self.shared.extend_lease(until);
     }
 }
 
@@ -130,13 +208,13 @@ impl Runtime for ProcessRuntime {
         }
         let boot_id =
             proc_stat::read_proc(&*host.disk, "/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let (journal, same_boot) = Journal::read(host, &shared.journal_path, boot_id.trim())?;
-        let recovery = recover::recover(host, &journal, same_boot).await;
-        journal.begin()?;
+        let (journal, earlier) = Journal::read(host, &shared.journal_path, boot_id.trim())?;
+        let recovery = recover::recover(host, &journal, earlier).await;
+        journal.begin(shared.session())?;
         let (launches, queue) = mpsc::channel(LAUNCH_QUEUE_MAX);
         let queue = Arc::new(tokio::sync::Mutex::new(queue));
         for _ in 0..LAUNCHERS {
-            let work = launch_all(Arc::clone(shared), Arc::clone(&queue));
+            let work = course::launch_all(Arc::clone(shared), Arc::clone(&queue));
             host.workers
                 .spawn("bosun-launch", Box::pin(work))
                 .map_err(|error| RuntimeError::Unfit(format!("cannot start a thread: {error}")))?;
@@ -150,24 +228,45 @@ impl Runtime for ProcessRuntime {
         if shared.taken_up.set(taken_up).is_err() {
             return Err(RuntimeError::Unfit("the runtime is in use already".to_owned()));
         }
-        strangers::reap_if_init(shared);
+        tokio::spawn(fence::keep(Arc::downgrade(shared), shared.lease.subscribe()));
         Ok(recovery)
     }
 
     fn start(&self, spec: ContainerSpec) {
         let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { run(shared, spec).await });
+        {
+            // A run leaves the table after its end is recorded; looked at in this order, it is always seen.
+            let mut runs = shared.runs();
+            if runs.contains_key(&spec.id) {
+                tracing::debug!(container = %spec.id, "asked for twice");
+                return;
+            }
+            if let Some(RunRecord::Ended(ended)) = shared.recorded(&spec.id) {
+                drop(runs);
+                let id = spec.id;
+                tokio::spawn(async move { shared.tell(RuntimeEvent::Ended { id, ended }).await });
+                return;
+            }
+            runs.insert(spec.id.clone(), Run::Starting);
+        }
+        tokio::spawn(async move { course::run(shared, spec).await });
+    }
+
+    fn extend_lease(&self, until: Instant) {
+        let clock = &self.shared.host.clock;
+        let left = until.saturating_duration_since(clock.instant());
+        self.shared.extend_lease(clock.since_boot() + left);
     }
 
     fn signal(&self, id: &ContainerId, signal: StopSignal) {
         // The lock is held while signalling: the process cannot be reaped, and its pid not reused, in between.
-        let running = self.shared.running();
-        if let Some(entry) = running.get(id) {
+        let runs = self.shared.runs();
+        if let Some(Run::Running(running)) = runs.get(id) {
             let signal = match signal {
                 StopSignal::Terminate => Signal::TERM,
                 StopSignal::Kill => Signal::KILL,
             };
-            let sent = kill_process_group(entry.pid, signal);
+            let sent = kill_process_group(running.pid, signal);
             tracing::debug!(container = %id, ?signal, ?sent, "signalled");
         }
     }
@@ -179,26 +278,19 @@ impl Runtime for ProcessRuntime {
     }
 
     fn remove(&self, pod_uid: &Arc<str>) {
-        if let Some(taken_up) = self.shared.taken_up.get() {
-            taken_up.journal.removed(pod_uid);
-        }
-        self.shared.remove_output(pod_uid);
+        self.shared.remove(pod_uid);
     }
 
     fn retain(&self, pod_uids: BTreeSet<Arc<str>>) {
         let shared = &self.shared;
-        if let Some(taken_up) = shared.taken_up.get() {
-            let content = taken_up.journal.content();
-            for pod_uid in content.pods.keys().chain(&content.finished) {
-                if !pod_uids.contains(pod_uid) {
-                    taken_up.journal.removed(pod_uid);
-                }
-            }
-        }
-        for name in shared.host.disk.list(&shared.logs_root).unwrap_or_default() {
-            if !pod_uids.contains(name.as_str()) {
-                shared.remove_output(&name);
-            }
+        let content = shared.taken_up.get().map(|taken_up| taken_up.journal.content());
+        let content = content.unwrap_or_default();
+        let outputs = shared.host.disk.list(&shared.logs_root).unwrap_or_default();
+        let mut known: BTreeSet<Arc<str>> = outputs.into_iter().map(Arc::from).collect();
+        known.extend(content.pods.into_keys());
+        known.extend(content.finished);
+        for pod_uid in known.difference(&pod_uids) {
+            shared.remove(pod_uid);
         }
     }
 
@@ -223,7 +315,10 @@ impl Runtime for ProcessRuntime {
             container: Arc::clone(&request.container),
             run,
         };
-        let progress = shared.running().get(&id).map(|entry| entry.progress.clone());
+        let progress = match shared.runs().get(&id) {
+            Some(Run::Running(running)) => Some(running.progress.clone()),
+            Some(Run::Starting | Run::Ending) | None => None,
+        };
         let path = output::run_path(&shared.logs_root, &id);
         let (sender, receiver) = mpsc::channel(LOG_PIECES_MAX);
         let reading = Reading::new(Arc::clone(&shared.host.disk), path, progress, &request);
@@ -242,49 +337,64 @@ impl Runtime for ProcessRuntime {
                 return;
             }
         }
-        tracing::warn!("some containers did not end with the agent; the next start ends them");
+        tracing::warn!("some containers did not end in time; the next start ends them");
     }
 }
 
 impl Shared {
-    /// Signals each running container once, also those that are only just starting, and waits until there is none.
+    /// Signals each running container once, also those that are only just starting, and waits until the end of each is
+    /// recorded.
     async fn signal_until_gone(&self, signal: Signal) {
         let mut signalled = BTreeSet::new();
+        self.wait_until(|runs| {
+            for (id, run) in runs.iter() {
+                if let Run::Running(running) = run
+                    && signalled.insert(id.clone())
+                {
+                    let sent = kill_process_group(running.pid, signal);
+                    tracing::debug!(container = %id, ?signal, ?sent, "signalled because everything stops");
+                }
+            }
+            runs.is_empty()
+        })
+        .await;
+    }
+
+    /// Looks at the runs at each change until the look says that it is enough.
+    async fn wait_until(&self, mut look: impl FnMut(&BTreeMap<ContainerId, Run>) -> bool) {
         loop {
             let changed = self.changed.notified();
-            {
-                let running = self.running();
-                if running.is_empty() && self.launching.load(Ordering::SeqCst) == 0 {
-                    return;
-                }
-                for (id, entry) in running.iter() {
-                    if signalled.insert(id.clone()) {
-                        let sent = kill_process_group(entry.pid, signal);
-                        tracing::debug!(container = %id, ?signal, ?sent, "signalled because the agent stops");
-                    }
-                }
+            if look(&self.runs()) {
+                return;
             }
             changed.await;
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<ContainerId, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn runs(&self) -> MutexGuard<'_, BTreeMap<ContainerId, Run>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the container out of the table and calls `wait`, which reaps it, before anybody can signal its pid again.
-    fn reap<T>(&self, id: &ContainerId, wait: impl FnOnce() -> T) -> T {
-        let mut running = self.running();
-        running.remove(id);
-        let status = wait();
-        drop(running);
-        self.changed.notify_waiters();
-        status
+    fn recorded(&self, id: &ContainerId) -> Option<RunRecord> {
+        self.taken_up.get()?.journal.record(id)
     }
 
-    /// Whether the process is, or may become, one of the table.
-    fn may_be_ours(&self, pid: Pid) -> bool {
-        self.launching.load(Ordering::SeqCst) > 0 || self.running().values().any(|entry| entry.pid == pid)
+    async fn tell(&self, event: RuntimeEvent) {
+        if let Some(taken_up) = self.taken_up.get()
+            && taken_up.events.send(event).await.is_err()
+        {
+            tracing::debug!("nobody hears of containers any more");
+        }
+    }
+
+    /// This process as the leader of its session, if it is one on purpose.
+    fn session(&self) -> Option<SessionMark> {
+        let pid = getpid().as_raw_nonzero().get();
+        let stat = proc_stat::process_stat(&*self.host.disk, pid).filter(|_| self.leads_session)?;
+        (stat.session == pid).then_some(SessionMark {
+            pid,
+            ticks: stat.start_ticks,
+        })
     }
 
     fn last_run(&self, pod_uid: &str, container: &str) -> Option<u32> {
@@ -297,98 +407,27 @@ impl Shared {
             .max()
     }
 
+    /// Removes what is left of a pod now or, when something of it still runs, once that is over.
+    fn remove(&self, pod_uid: &Arc<str>) {
+        if self.runs().keys().any(|id| id.pod_uid == *pod_uid) {
+            self.doomed().insert(Arc::clone(pod_uid));
+            return;
+        }
+        if let Some(taken_up) = self.taken_up.get() {
+            taken_up.journal.removed(pod_uid);
+        }
+        self.remove_output(pod_uid);
+    }
+
+    fn doomed(&self) -> MutexGuard<'_, BTreeSet<Arc<str>>> {
+        self.doomed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remove_output(&self, pod_uid: &str) {
         let directory = output::pod_directory(&self.logs_root, pod_uid);
         if let Err(error) = self.host.disk.remove_directory(&directory) {
             tracing::warn!(path = %directory.display(), %error, "output of a removed pod stays");
         }
-    }
-}
-
-/// The work of one launcher thread.
-async fn launch_all(shared: Arc<Shared>, queue: Arc<tokio::sync::Mutex<mpsc::Receiver<Launch>>>) {
-    loop {
-        let next = queue.lock().await.recv().await;
-        let Some(Launch { spec, reply }) = next else {
-            return;
-        };
-        shared.launching.fetch_add(1, Ordering::SeqCst);
-        if shared.stopping.load(Ordering::SeqCst) {
-            // Dropping the reply leaves the container as if it had never been asked for.
-            shared.launching.fetch_sub(1, Ordering::SeqCst);
-            continue;
-        }
-        let disk = &*shared.host.disk;
-        let taken_up = shared.taken_up.get();
-        let group = taken_up.and_then(|taken_up| taken_up.cgroups.make(disk, &spec.id, spec.limits));
-        let launched = launch::launch(&shared.host, &spec, group.as_ref());
-        if let (Err(_), Some(group)) = (&launched, &group) {
-            group.discard();
-        }
-        let result = launched.map(|launched| {
-            let output = Output::new(Arc::clone(&shared.host.disk), &shared.logs_root, &spec.id);
-            let entry = Running {
-                pid: launched.pid,
-                progress: output.progress(),
-            };
-            shared.running().insert(spec.id.clone(), entry);
-            if let Some(taken_up) = taken_up {
-                taken_up.journal.started(&spec.id, launched.mark);
-            }
-            Begun {
-                launched,
-                output,
-                group,
-            }
-        });
-        shared.launching.fetch_sub(1, Ordering::SeqCst);
-        shared.changed.notify_waiters();
-        if reply.send(result).is_err() {
-            // Only when the async runtime is going down; the next start of the agent ends the process.
-            tracing::debug!(container = %spec.id, "nobody watches a started process");
-        }
-    }
-}
-
-/// One container from spec to end.
-async fn run(shared: Arc<Shared>, spec: ContainerSpec) {
-    let Some(taken_up) = shared.taken_up.get() else {
-        tracing::error!(container = %spec.id, "the runtime was not taken up");
-        return;
-    };
-    let id = spec.id.clone();
-    let (reply, started) = oneshot::channel();
-    let asked = taken_up.launches.send(Launch { spec, reply }).await;
-    let (Ok(()), Ok(result)) = (asked, started.await) else {
-        tracing::debug!(container = %id, "not started because the agent stops");
-        return;
-    };
-    let ended = match result {
-        Ok(begun) => {
-            let at = begun.launched.mark.started_at;
-            let event = RuntimeEvent::Started { id: id.clone(), at };
-            if taken_up.events.send(event).await.is_err() {
-                tracing::debug!("the agent is gone");
-            }
-            supervise::supervise(&shared, &id, begun).await
-        }
-        Err(message) => Ended {
-            exit_code: 128,
-            signal: 0,
-            reason: "StartError".to_owned(),
-            message,
-            started_at: None,
-            finished_at: shared.host.clock.wall(),
-        },
-    };
-    taken_up.journal.ended(&id, &ended);
-    if taken_up
-        .events
-        .send(RuntimeEvent::Ended { id, ended })
-        .await
-        .is_err()
-    {
-        tracing::debug!("the agent is gone");
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) struct ProcessStat {
     pub(super) state: char,
     pub(super) parent: i32,
     pub(super) group: i32,
+    pub(super) session: i32,
     /// Clock ticks since boot.
     pub(super) start_ticks: u64,
 }
@@ -61,6 +62,7 @@ fn parse(text: &str) -> Option<ProcessStat> {
         state: field(3)?.chars().next()?,
         parent: field(4)?.parse().ok()?,
         group: field(5)?.parse().ok()?,
+        session: field(6)?.parse().ok()?,
         start_ticks: field(22)?.trim_end().parse().ok()?,
     })
 }
@@ -71,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let text = "42 (a ) Z (b) S 7 41 41 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 0 0 1\n";
+        let text = "42 (a ) Z (b) S 7 41 40 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 123456 0 0 1\n";
         let stat = parse(text).unwrap();
         assert_eq!(
             stat,
@@ -80,6 +82,7 @@ mod tests {
                 state: 'S',
                 parent: 7,
                 group: 41,
+                session: 40,
                 start_ticks: 123_456,
             }
         );

@@ -1,4 +1,4 @@
-//! What an earlier life of the agent left: finds its process groups by the journal, ends them, and tells how each
+//! What an earlier life of the runtime left: finds its process groups by the journal, ends them, and tells how each
 //! container stands. Owns the rule by which a process in /proc is one of ours.
 
 use std::collections::BTreeMap;
@@ -9,14 +9,14 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 use super::proc_stat::{ProcessStat, all_processes};
-use crate::journal::{Journal, ProcessMark, RunRecord};
+use crate::journal::{Earlier, Journal, ProcessMark, RunRecord, SessionMark};
 use crate::runtime::{ContainerId, Ended, Found, Recovery};
 
 /// How long killed left-overs may take to vanish.
 const LEFTOVER_END_MAX: Duration = Duration::from_secs(5);
 
 /// Ends what still runs and completes the journal, so that every run in it is over.
-pub(super) async fn recover(host: &Host, journal: &Journal, same_boot: bool) -> Recovery {
+pub(super) async fn recover(host: &Host, journal: &Journal, earlier: Earlier) -> Recovery {
     let content = journal.content();
     let mut containers = Vec::new();
     let mut marks = BTreeMap::new();
@@ -40,8 +40,8 @@ pub(super) async fn recover(host: &Host, journal: &Journal, same_boot: bool) -> 
             }
         }
     }
-    if same_boot {
-        end_leftovers(&*host.disk, &marks).await;
+    if earlier.same_boot {
+        end_leftovers(&*host.disk, &marks, earlier.session).await;
     }
     Recovery {
         containers,
@@ -54,28 +54,34 @@ fn lost(host: &Host, mark: ProcessMark) -> Ended {
         exit_code: 137,
         signal: 0,
         reason: "ContainerStatusUnknown".to_owned(),
-        message: "the node agent was restarted while the container ran; what was left of it was killed"
+        message: "what watched over the container ended while it ran; what was left of it was killed"
             .to_owned(),
         started_at: Some(mark.started_at),
         finished_at: host.clock.wall(),
     }
 }
 
-async fn end_leftovers(disk: &dyn Disk, marks: &BTreeMap<i32, ProcessMark>) {
-    if marks.is_empty() {
+async fn end_leftovers(disk: &dyn Disk, marks: &BTreeMap<i32, ProcessMark>, session: Option<SessionMark>) {
+    if marks.is_empty() && session.is_none() {
         return;
     }
     let deadline = Instant::now() + LEFTOVER_END_MAX;
     let mut pause = Duration::from_millis(1);
     loop {
-        let groups = leftover_groups(&all_processes(disk), marks);
+        let processes = all_processes(disk);
+        let mut groups = leftover_groups(&processes, marks);
+        if let Some(session) = session {
+            groups.extend(groups_of_session(&processes, session));
+        }
+        groups.sort_unstable();
+        groups.dedup();
         if groups.is_empty() {
             return;
         }
         if Instant::now() >= deadline {
             tracing::error!(
                 ?groups,
-                "process groups of an earlier life of the agent do not end"
+                "process groups of an earlier life of the runtime do not end"
             );
             return;
         }
@@ -85,7 +91,7 @@ async fn end_leftovers(disk: &dyn Disk, marks: &BTreeMap<i32, ProcessMark>) {
                 tracing::info!(
                     group,
                     ?killed,
-                    "ended a process group of an earlier life of the agent"
+                    "ended a process group of an earlier life of the runtime"
                 );
             }
         }
@@ -102,7 +108,7 @@ fn leftover_groups(processes: &[ProcessStat], marks: &BTreeMap<i32, ProcessMark>
         .iter()
         .map(|process| (process.pid, process.start_ticks))
         .collect();
-    let mut groups: Vec<i32> = processes
+    processes
         .iter()
         .filter(|process| process.state != 'Z')
         .filter(|process| {
@@ -114,10 +120,22 @@ fn leftover_groups(processes: &[ProcessStat], marks: &BTreeMap<i32, ProcessMark>
             })
         })
         .map(|process| process.group)
-        .collect();
-    groups.sort_unstable();
-    groups.dedup();
-    groups
+        .collect()
+}
+
+/// The groups in `processes` that belong to a session: also those of containers that the journal had no time to name. As
+/// with groups, the number of a session is not given away as long as a member is left.
+fn groups_of_session(processes: &[ProcessStat], session: SessionMark) -> Vec<i32> {
+    let foreign = |process: &ProcessStat| process.pid == session.pid && process.start_ticks != session.ticks;
+    if processes.iter().any(foreign) {
+        return Vec::new();
+    }
+    processes
+        .iter()
+        .filter(|process| process.state != 'Z' && process.session == session.pid)
+        .filter(|process| process.start_ticks >= session.ticks)
+        .map(|process| process.group)
+        .collect()
 }
 
 #[cfg(test)]
@@ -131,8 +149,27 @@ mod tests {
             state: 'S',
             parent: 1,
             group,
+            session: group,
             start_ticks,
         }
+    }
+
+    #[test]
+    fn a_session_is_ours_as_long_as_no_stranger_has_its_number() {
+        let session = SessionMark { pid: 40, ticks: 90 };
+        let member = ProcessStat {
+            session: 40,
+            ..process(51, 50, 101)
+        };
+        assert_eq!(groups_of_session(&[member, process(60, 60, 100)], session), [50]);
+        let leader = |start_ticks| ProcessStat {
+            session: 40,
+            ..process(40, 40, start_ticks)
+        };
+        assert_eq!(groups_of_session(&[leader(90), member], session), [40, 50]);
+        assert!(groups_of_session(&[leader(500), member], session).is_empty());
+        let zombie = ProcessStat { state: 'Z', ..member };
+        assert!(groups_of_session(&[zombie], session).is_empty());
     }
 
     #[test]
@@ -144,7 +181,7 @@ mod tests {
         };
         let marks = BTreeMap::from([(50, mark)]);
         let check = |processes: &[ProcessStat]| leftover_groups(processes, &marks);
-        assert_eq!(check(&[process(50, 50, 100), process(51, 50, 101)]), [50]);
+        assert_eq!(check(&[process(50, 50, 100), process(51, 50, 101)]), [50, 50]);
         // The leader is gone, a child is left.
         assert_eq!(check(&[process(51, 50, 101)]), [50]);
         // The pid belongs to a stranger now, who may have children.

@@ -1,37 +1,41 @@
-//! Real processes. Nothing here sleeps: each test waits for events.
+//! Real processes, in the care of a supervisor as agents have them. Nothing here sleeps: each test waits for events.
 #![expect(
     clippy::disallowed_methods,
     reason = "checks the real files and starts real processes"
 )]
 
 use super::*;
-use crate::runtime::{Found, Limits};
+use crate::runtime::supervisor::testing::InProcess;
+use crate::runtime::supervisor::{Lifetime, SupervisedRuntime};
+use crate::runtime::{Ended, Limits};
 use tempfile::TempDir;
 
-struct Rig {
-    runtime: ProcessRuntime,
+/// An agent's runtime and the supervisor behind it.
+pub(crate) struct Rig {
+    pub(crate) runtime: Option<SupervisedRuntime>,
     events: mpsc::Receiver<RuntimeEvent>,
-    recovery: Recovery,
-    directory: Arc<TempDir>,
+    pub(crate) recovery: Recovery,
+    pub(crate) supervisor: InProcess,
 }
 
-async fn rig() -> Rig {
-    rig_in(Arc::new(tempfile::tempdir().unwrap())).await
+pub(crate) async fn rig() -> Rig {
+    let directory = Arc::new(tempfile::tempdir().unwrap());
+    rig_of(InProcess::new(Host::system(), directory), Lifetime::TheirOwn).await
 }
 
-async fn rig_in(directory: Arc<TempDir>) -> Rig {
-    let runtime = ProcessRuntime::new(Host::system(), directory.path());
+pub(crate) async fn rig_of(supervisor: InProcess, lifetime: Lifetime) -> Rig {
+    let runtime = supervisor.runtime(lifetime);
     let (sender, events) = mpsc::channel(64);
     let recovery = runtime.recover(sender).await.unwrap();
     Rig {
-        runtime,
+        runtime: Some(runtime),
         events,
         recovery,
-        directory,
+        supervisor,
     }
 }
 
-fn id(pod: &str, run: u32) -> ContainerId {
+pub(crate) fn id(pod: &str, run: u32) -> ContainerId {
     ContainerId {
         pod_uid: pod.into(),
         container: "main".into(),
@@ -39,7 +43,7 @@ fn id(pod: &str, run: u32) -> ContainerId {
     }
 }
 
-fn spec(pod: &str, run: u32, command: &[&str]) -> ContainerSpec {
+pub(crate) fn spec(pod: &str, run: u32, command: &[&str]) -> ContainerSpec {
     ContainerSpec {
         id: id(pod, run),
         command: command.iter().map(ToString::to_string).collect(),
@@ -51,7 +55,7 @@ fn spec(pod: &str, run: u32, command: &[&str]) -> ContainerSpec {
     }
 }
 
-fn shell(pod: &str, script: &str) -> ContainerSpec {
+pub(crate) fn shell(pod: &str, script: &str) -> ContainerSpec {
     spec(pod, 0, &["sh", "-c", script])
 }
 
@@ -77,34 +81,42 @@ pub(crate) fn end_leftovers_of_a_test(directory: &Path) {
 
 impl Drop for Rig {
     fn drop(&mut self) {
-        end_leftovers_of_a_test(self.directory.path());
+        self.supervisor.clean_up();
     }
 }
 
 impl Rig {
-    async fn next(&mut self) -> RuntimeEvent {
+    pub(crate) fn runtime(&self) -> &SupervisedRuntime {
+        self.runtime.as_ref().unwrap()
+    }
+
+    fn path(&self) -> &Path {
+        self.supervisor.path()
+    }
+
+    pub(crate) async fn next(&mut self) -> RuntimeEvent {
         self.events.recv().await.unwrap()
     }
 
-    async fn started(&mut self) {
+    pub(crate) async fn started(&mut self) {
         let event = self.next().await;
         assert!(matches!(event, RuntimeEvent::Started { .. }), "{event:?}");
     }
 
-    async fn ended(&mut self) -> Ended {
+    pub(crate) async fn ended(&mut self) -> Ended {
         match self.next().await {
             RuntimeEvent::Ended { ended, .. } => ended,
             event @ RuntimeEvent::Started { .. } => panic!("{event:?}"),
         }
     }
 
-    async fn run(&mut self, spec: ContainerSpec) -> Ended {
-        self.runtime.start(spec);
+    pub(crate) async fn run(&mut self, spec: ContainerSpec) -> Ended {
+        self.runtime().start(spec);
         self.started().await;
         self.ended().await
     }
 
-    async fn output(&self, pod: &str, follow: bool) -> String {
+    pub(crate) async fn output(&self, pod: &str, follow: bool) -> String {
         let mut stream = self.open(pod, follow).await;
         let mut text = Vec::new();
         while let Some(piece) = stream.recv().await {
@@ -113,14 +125,21 @@ impl Rig {
         String::from_utf8(text).unwrap()
     }
 
-    async fn open(&self, pod: &str, follow: bool) -> LogStream {
+    /// Waits until the pod's output is gone; removing is asked for and not answered.
+    pub(crate) async fn until_removed(&self, pod: &str) {
+        while self.path().join("logs").join(pod).exists() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(crate) async fn open(&self, pod: &str, follow: bool) -> LogStream {
         let request = LogRequest {
             pod_uid: pod.into(),
             container: "main".into(),
             follow,
             ..LogRequest::default()
         };
-        self.runtime.logs(request).await.unwrap()
+        self.runtime().logs(request).await.unwrap()
     }
 }
 
@@ -132,17 +151,14 @@ async fn exit_codes_and_signals_are_told() {
         ("exit 7", 7, 0, "Error"),
         ("kill -TERM $$", 143, 15, "Error"),
     ] {
-        let ended = rig.run(shell("p", script)).await;
+        let ended = rig.run(shell(script, script)).await;
         assert_eq!(
             (ended.exit_code, ended.signal, ended.reason.as_str()),
             (exit_code, signal, reason)
         );
         assert!(ended.started_at.unwrap() <= ended.finished_at);
     }
-    assert!(
-        !rig.directory.path().join("logs").exists(),
-        "silent pods leave no file"
-    );
+    assert!(!rig.path().join("logs").exists(), "silent pods leave no file");
 }
 
 #[tokio::test]
@@ -158,9 +174,9 @@ async fn what_cannot_start_says_why() {
             "workingDir \"/no/such/place\"",
         ),
     ] {
-        let mut spec = spec("p", 0, &command);
+        let mut spec = spec(expected, 0, &command);
         spec.working_directory = directory.map(str::to_owned);
-        rig.runtime.start(spec);
+        rig.runtime().start(spec);
         let ended = rig.ended().await;
         assert_eq!((ended.exit_code, ended.reason.as_str()), (128, "StartError"));
         assert!(ended.message.contains(expected), "{}", ended.message);
@@ -195,17 +211,17 @@ async fn the_environment_is_clean_and_the_container_has_the_last_word() {
 #[tokio::test]
 async fn the_whole_group_is_signalled_and_its_rest_ends_with_the_main_process() {
     let mut rig = rig().await;
-    rig.runtime.start(shell("p", "sleep 30 & echo $!; wait"));
+    rig.runtime().start(shell("p", "sleep 30 & echo $!; wait"));
     rig.started().await;
     let mut stream = rig.open("p", true).await;
     let line = stream.recv().await.unwrap().unwrap();
     let child: i32 = std::str::from_utf8(&line).unwrap().trim().parse().unwrap();
-    rig.runtime.signal(&id("p", 0), StopSignal::Terminate);
+    rig.runtime().signal(&id("p", 0), StopSignal::Terminate);
     assert_eq!(rig.ended().await.exit_code, 143);
     assert!(gone(child), "the child was signalled too");
 
     // A main process that ends and leaves a child in its group.
-    rig.runtime.start(shell("q", "sleep 30 & echo $!"));
+    rig.runtime().start(shell("q", "sleep 30 & echo $!"));
     rig.started().await;
     assert_eq!(rig.ended().await.exit_code, 0);
     let child: i32 = rig.output("q", false).await.trim().parse().unwrap();
@@ -213,7 +229,7 @@ async fn the_whole_group_is_signalled_and_its_rest_ends_with_the_main_process() 
 }
 
 /// Whether a process is over; a zombie is, it only waits for its new parent.
-fn gone(pid: i32) -> bool {
+pub(crate) fn gone(pid: i32) -> bool {
     proc_stat::process_stat(&*Host::system().disk, pid).is_none_or(|stat| stat.state == 'Z')
 }
 
@@ -237,14 +253,14 @@ async fn an_escaped_grandchild_that_holds_the_output_open_does_not_hold_up_the_e
 #[tokio::test]
 async fn following_gets_output_while_it_is_written_and_ends_with_the_run() {
     let mut rig = rig().await;
-    rig.runtime.start(shell(
+    rig.runtime().start(shell(
         "p",
         "exec 2>/dev/null; trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.01; done",
     ));
     rig.started().await;
     let mut stream = rig.open("p", true).await;
     assert_eq!(stream.recv().await.unwrap().unwrap(), "up\n");
-    rig.runtime.signal(&id("p", 0), StopSignal::Terminate);
+    rig.runtime().signal(&id("p", 0), StopSignal::Terminate);
     let mut rest = Vec::new();
     while let Some(piece) = stream.recv().await {
         rest.extend_from_slice(&piece.unwrap());
@@ -259,7 +275,7 @@ async fn no_zombie_and_no_descriptor_is_left_after_many_pods() {
     rig.run(shell("warm", "true")).await;
     let own = std::process::id();
     for pod in 0..100 {
-        rig.runtime.start(shell(&format!("p{pod}"), "true"));
+        rig.runtime().start(shell(&format!("p{pod}"), "true"));
     }
     let mut left = 100;
     while left > 0 {
@@ -268,8 +284,7 @@ async fn no_zombie_and_no_descriptor_is_left_after_many_pods() {
             left -= 1;
         }
     }
-    assert!(rig.runtime.shared.running().is_empty());
-    let marks = std::fs::read_to_string(rig.directory.path().join("containers.journal")).unwrap();
+    let marks = std::fs::read_to_string(rig.path().join("containers.journal")).unwrap();
     let zombies = proc_stat::all_processes(&*Host::system().disk)
         .into_iter()
         .filter(|stat| stat.state == 'Z' && u32::try_from(stat.parent).unwrap() == own)
@@ -283,14 +298,16 @@ async fn a_new_life_keeps_ends_and_output_and_kills_what_still_runs() {
     let mut rig = rig().await;
     let ended = rig.run(shell("done", "echo kept; exit 4")).await;
     rig.run(shell("acknowledged", "echo old")).await;
-    rig.runtime.finish(&"acknowledged".into());
-    rig.runtime.start(shell("busy", "echo $$; exec sleep 30"));
+    rig.runtime().finish(&"acknowledged".into());
+    rig.runtime().start(shell("busy", "echo $$; exec sleep 30"));
     rig.started().await;
     let line = rig.open("busy", true).await.recv().await.unwrap().unwrap();
     let pid: i32 = std::str::from_utf8(&line).unwrap().trim().parse().unwrap();
 
-    // A second life in the same directory, as after a kill -9 of the agent: the first is not told.
-    let again = rig_in(Arc::clone(&rig.directory)).await;
+    // Agent and supervisor die together, as when the machine runs out of memory.
+    rig.runtime = None;
+    rig.supervisor.kill();
+    let again = rig_of(rig.supervisor.clone(), Lifetime::TheirOwn).await;
     assert!(gone(pid), "the left-over process was killed");
     assert_eq!(again.recovery.finished, BTreeSet::from(["acknowledged".into()]));
     let found: BTreeMap<_, _> = again.recovery.containers.iter().cloned().collect();
@@ -306,10 +323,12 @@ async fn a_new_life_keeps_ends_and_output_and_kills_what_still_runs() {
     assert!(lost.started_at.is_some() && !lost.message.is_empty());
     assert_eq!(again.output("done", false).await, "kept\n");
 
-    again.runtime.retain(BTreeSet::from(["done".into()]));
+    again.runtime().retain(BTreeSet::from(["done".into()]));
+    again.until_removed("acknowledged").await;
     assert_eq!(again.output("acknowledged", false).await, "");
     assert_eq!(again.output("done", false).await, "kept\n");
-    again.runtime.remove(&"done".into());
+    again.runtime().remove(&"done".into());
+    again.until_removed("done").await;
     assert_eq!(again.output("done", false).await, "");
 }
 
@@ -323,37 +342,34 @@ async fn the_previous_run_can_be_read_after_a_restart() {
         previous: true,
         ..LogRequest::default()
     };
-    let refusal = rig.runtime.logs(previous.clone()).await.unwrap_err();
+    let refusal = rig.runtime().logs(previous.clone()).await.unwrap_err();
     assert!(refusal.contains("no previous run"), "{refusal}");
     // The second run is silent and must still count as the current one.
     rig.run(spec("p", 1, &["true"])).await;
     assert_eq!(rig.output("p", false).await, "");
-    let mut stream = rig.runtime.logs(previous).await.unwrap();
+    let mut stream = rig.runtime().logs(previous).await.unwrap();
     assert_eq!(stream.recv().await.unwrap().unwrap(), "first\n");
 }
 
 #[tokio::test]
 async fn stopping_the_agent_ends_every_container_and_starts_none() {
     let mut rig = rig().await;
-    rig.runtime.start(shell("p", "exec sleep 30"));
+    rig.runtime().start(shell("p", "exec sleep 30"));
     rig.started().await;
-    rig.runtime.start(shell(
+    rig.runtime().start(shell(
         "q",
         "exec 2>/dev/null; trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done",
     ));
     rig.started().await;
     let up = rig.open("q", true).await.recv().await;
     assert_eq!(up.unwrap().unwrap(), "up\n");
-    rig.runtime.stop_all().await;
+    rig.runtime().stop_all().await;
     let mut codes = [rig.ended().await.exit_code, rig.ended().await.exit_code];
     codes.sort_unstable();
     assert_eq!(codes, [9, 143]);
-    rig.runtime.start(shell("late", "true"));
-    // Only when the task has given up is the last sender of events the runtime's own.
-    while Arc::strong_count(&rig.runtime.shared) > 1 + LAUNCHERS {
-        tokio::task::yield_now().await;
-    }
-    assert!(rig.events.try_recv().is_err(), "nothing was started");
+    rig.runtime().start(shell("late", "true"));
+    // The last sender of events goes with the supervisor.
+    assert_eq!(rig.events.recv().await, None, "nothing was started");
 }
 
 #[tokio::test]
@@ -386,7 +402,7 @@ async fn limits_hold_where_the_machine_allows_it() {
 
     let mut missing = spec("r", 0, &["/no/such/program"]);
     missing.limits.cpu_milli = Some(1);
-    rig.runtime.start(missing);
+    rig.runtime().start(missing);
     assert_eq!(rig.ended().await.reason, "StartError");
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     for mount in mounts.lines().filter_map(|line| line.split(' ').nth(1)) {

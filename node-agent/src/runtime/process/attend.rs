@@ -15,11 +15,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Shared;
+use super::course::Begun;
 use super::launch::Launched;
 use super::output::{Output, Stream};
 use super::proc_stat::{ProcessStat, all_processes};
-use super::{Begun, Shared};
-use crate::runtime::{ContainerId, Ended};
+use crate::runtime::{ContainerId, Ended, LEASE_EXPIRED};
 
 /// How long output is waited for after the end, when a process that left the group holds the pipe open.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
@@ -77,7 +78,7 @@ impl Pipe {
 }
 
 /// Watches a started process until it and its group are gone.
-pub(super) async fn supervise(shared: &Arc<Shared>, id: &ContainerId, begun: Begun) -> Ended {
+pub(super) async fn attend(shared: &Arc<Shared>, id: &ContainerId, begun: Begun) -> Ended {
     let Begun {
         launched,
         mut output,
@@ -108,7 +109,7 @@ pub(super) async fn supervise(shared: &Arc<Shared>, id: &ContainerId, begun: Beg
     if let Err(error) = &pipes {
         tracing::error!(container = %id, %error, "a process cannot be watched and is ended");
     }
-    let status = end_group(shared, id, pid).await;
+    let (status, expired) = end_group(shared, id, pid).await;
     let finished_at = shared.host.clock.wall();
     if let Ok((mut stdout, mut stderr)) = pipes {
         let drain = async {
@@ -131,6 +132,12 @@ pub(super) async fn supervise(shared: &Arc<Shared>, id: &ContainerId, begun: Beg
         }
         group.end(&*shared.host.disk).await;
     }
+    if expired && ended.signal == Signal::KILL.as_raw() {
+        LEASE_EXPIRED.clone_into(&mut ended.reason);
+        "killed because the node lost its lease: it could not be heard for too long, and the pod may run elsewhere \
+         by now"
+            .clone_into(&mut ended.message);
+    }
     ended
 }
 
@@ -145,11 +152,11 @@ fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// Kills what is left of the group and reaps its leader. The leader is reaped last: until then its pid, which is the
 /// group's number, cannot be given to anybody else.
-async fn end_group(shared: &Shared, id: &ContainerId, pid: Pid) -> Option<WaitStatus> {
+async fn end_group(shared: &Shared, id: &ContainerId, pid: Pid) -> (Option<WaitStatus>, bool) {
     // The error says that there is no such group any more.
     let leftover = kill_process_group(pid, Signal::KILL);
     tracing::trace!(?leftover, container = %id, "ended the process group");
-    let status = shared.reap(id, || {
+    let reaped = shared.reap(id, || {
         loop {
             match waitpid(Some(pid), WaitOptions::empty()) {
                 Ok(found) => return found.map(|(_, status)| status),
@@ -168,7 +175,7 @@ async fn end_group(shared: &Shared, id: &ContainerId, pid: Pid) -> Option<WaitSt
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(50));
     }
-    status
+    reaped
 }
 
 /// Whether every process of a group has ended, reaped or not.
@@ -219,6 +226,7 @@ mod tests {
             state,
             parent: 1,
             group,
+            session: group,
             start_ticks: 0,
         };
         let group = Pid::from_raw(7).unwrap();

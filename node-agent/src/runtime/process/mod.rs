@@ -347,7 +347,7 @@ impl Shared {
     async fn signal_until_gone(&self, signal: Signal) {
         let mut signalled = BTreeSet::new();
         self.wait_until(|runs| {
-            for (id, run) in runs.iter() {
+            for (id, run) in runs {
                 if let Run::Running(running) = run
                     && signalled.insert(id.clone())
                 {

@@ -8,7 +8,6 @@ use super::*;
 use crate::runtime::supervisor::testing::InProcess;
 use crate::runtime::supervisor::{Lifetime, SupervisedRuntime};
 use crate::runtime::{Ended, Limits};
-use tempfile::TempDir;
 
 /// An agent's runtime and the supervisor behind it.
 pub(crate) struct Rig {

@@ -47,7 +47,7 @@ enum Heard {
 struct Agent {
     link: u64,
     outbox: mpsc::Sender<FromSupervisor>,
-    end_with_agent: bool,
+    bound: bool,
     /// Becomes an error when the connection has ended.
     over: oneshot::Receiver<()>,
 }
@@ -83,19 +83,7 @@ pub(crate) async fn serve(
     ready: impl FnOnce(),
     stop: impl Future<Output = ()>,
 ) -> Result<(), RuntimeError> {
-    let file_error = |path: PathBuf| {
-        move |source| RuntimeError::File {
-            path: path.display().to_string(),
-            source,
-        }
-    };
-    let lock_path = lock_path(directory);
-    let lock = lock(&host, &lock_path).await.map_err(file_error(lock_path))?;
-    let pid_path = pid_path(directory);
-    let pid = std::process::id().to_string();
-    host.disk
-        .write_atomically(&pid_path, pid.as_bytes())
-        .map_err(file_error(pid_path))?;
+    let lock = claim(&host, directory).await?;
     let (events_sender, mut events) = mpsc::channel(EVENTS_MAX);
     runtime.recover(events_sender).await?;
     let socket_path = socket_path(directory);
@@ -156,6 +144,25 @@ pub(crate) async fn serve(
     }
 }
 
+/// The lock of the one supervisor of `directory`; its number is left where people find it.
+async fn claim(host: &Host, directory: &Path) -> Result<Box<dyn DiskLock>, RuntimeError> {
+    let lock_path = lock_path(directory);
+    let lock = lock(host, &lock_path).await.map_err(file_error(lock_path))?;
+    let pid_path = pid_path(directory);
+    let pid = std::process::id().to_string();
+    host.disk
+        .write_atomically(&pid_path, pid.as_bytes())
+        .map_err(file_error(pid_path))?;
+    Ok(lock)
+}
+
+fn file_error(path: PathBuf) -> impl FnOnce(std::io::Error) -> RuntimeError {
+    move |source| RuntimeError::File {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
 async fn lock(host: &Host, path: &Path) -> std::io::Result<Box<dyn DiskLock>> {
     let deadline = Instant::now() + LOCK_MAX;
     loop {
@@ -173,8 +180,8 @@ impl Supervisor {
         let current = self.agent.as_ref().is_some_and(|agent| agent.link == link);
         match heard {
             Heard::Agent(agent, heard) => {
-                tracing::info!(agent.end_with_agent, "an agent has taken over");
-                self.bound = agent.end_with_agent;
+                tracing::info!(agent.bound, "an agent has taken over");
+                self.bound = agent.bound;
                 self.agent = Some(agent);
                 self.idle_since = None;
                 if heard.send(()).is_err() {
@@ -345,14 +352,14 @@ impl Connection {
         }
     }
 
-    async fn serve_agent(mut self, end_with_agent: bool) {
+    async fn serve_agent(mut self, bound: bool) {
         let (outbox, news) = mpsc::channel(OUTBOX_MAX);
         // Dropped with this task.
         let (_over, over) = oneshot::channel();
         let agent = Agent {
             link: self.link,
             outbox,
-            end_with_agent,
+            bound,
             over,
         };
         let (told, registered) = oneshot::channel();

@@ -1,5 +1,5 @@
-//! A CronJob's Jobs are those of its due times: none is made for another time, none twice, and none is left out unless
-//! the next one was due before anyone could lead.
+//! A CronJob fires at most once for each due time. (That none is left out, and that none is made for another time, is checked by the
+//! step simulation in core and by the chaos tests.)
 
 use std::collections::BTreeSet;
 

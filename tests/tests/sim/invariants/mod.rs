@@ -24,5 +24,5 @@ pub(crate) const ALL: [(&str, Check); 9] = [
     ("what was acknowledged is there", acknowledged::check),
     ("registers are linearizable", linearizable::check),
     ("Jobs count the ends of their pods", counters::check),
-    ("CronJobs fire when due, once", firings::check),
+    ("CronJobs fire at most once for each due time", firings::check),
 ];
